@@ -1,0 +1,56 @@
+# The series as a graph of files: notebook → executed notebook → page.
+# `make run` calls it with a plan; `snakemake --cores 2` alone runs the lesson profile.
+import json
+import sys
+
+from garment_utils import series
+from garment_utils.paths import DATA, NOTEBOOKS, ROOT
+
+plan = config or series.make_plan("lesson")
+lessons = plan["notebooks"]  # stem → parameters
+
+# Whatever a result depends on makes it anew when it changes.
+learning = ["paths", "data", "preprocessing", "quiet_keras", "models", "training", "evaluation"]
+
+
+workdir: plan["folder"]
+
+
+wildcard_constraints:
+    stem=r"\d\d_\w+",
+
+
+rule pages:
+    input:
+        expand("{stem}.html", stem=lessons),
+
+
+rule execute:
+    input:
+        notebook=str(NOTEBOOKS / "{stem}.ipynb"),
+        package=[str(ROOT / "garment_utils" / f"{name}.py") for name in [*learning, "plots"]],
+        data=sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz")),
+    output:
+        "notebooks/{stem}.ipynb",
+    params:
+        parameters=lambda wildcards: json.dumps(lessons[wildcards.stem]),
+    # TensorFlow uses several threads by itself; two at once per notebook is a fair guess.
+    threads: 2
+    shell:
+        "{sys.executable:q} -m garment_utils.run {input.notebook:q} {output:q} "
+        "--parameters {params.parameters:q} --progress progress/{wildcards.stem}.json "
+        "--partial failed/{wildcards.stem}.ipynb"
+
+
+rule page:
+    input:
+        notebook="notebooks/{stem}.ipynb",
+        template=sorted(str(path) for path in (ROOT / "garment_utils" / "report").iterdir()),
+        writer=str(ROOT / "garment_utils" / "reports.py"),
+    output:
+        "{stem}.html",
+    params:
+        neighbors=lambda wildcards: series.neighbor_options(wildcards.stem, plan),
+    shell:
+        "{sys.executable:q} -m garment_utils.reports {input.notebook:q} {output:q} "
+        "{params.neighbors}"

@@ -1,0 +1,31 @@
+"""Helpers of the garment classification series.
+
+Importing the package is instant and changes nothing; each module loads what it needs.
+They depend on each other in one direction only::
+
+    paths → data → preprocessing → models → training → evaluation → plots
+
+===============  ==========================================================================
+paths            where things live
+data             load, check and split the garments; class names; to and from a DataFrame
+preprocessing    pixel scales, learned from the training images alone
+models           the networks of the series, one function each
+training         repeatable training, tidy histories, a store of trained models
+evaluation       numbers, no drawing: neighbours, dead units, headline numbers
+plots            every figure
+series           the batch side: which notebooks there are, and the command that runs them
+run              execute one notebook with papermill
+reports          executed notebooks → offline HTML pages
+===============  ==========================================================================
+
+Take Keras from here (``from garment_utils import keras``): it is then imported without the
+log lines that TensorFlow writes to the screen, and on its first use only.
+"""
+
+
+def __getattr__(name):
+    if name == "keras":
+        from garment_utils.quiet_keras import keras
+
+        return keras
+    raise AttributeError(f"module 'garment_utils' has no attribute {name!r}")

@@ -1,0 +1,335 @@
+"""The batch side: which notebooks there are, and the commands behind make.
+
+From the command line::
+
+    python -m garment_utils.series run [--profile P] [--notebooks "01 02"] [--parameters "a=1"]
+    python -m garment_utils.series outputs
+
+``run`` hands a plan to Snakemake, shows how far it is, and ends with the index page and the
+headline numbers. ``outputs`` stores the results of the lesson profile in the repository.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbstripout import strip_output
+
+from garment_utils import reports
+from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, beside
+
+README = ROOT / "README.md"
+TABLE = re.compile(r"(<!-- series -->\n).*?(<!-- end of series -->)", re.DOTALL)
+
+
+def stems():
+    """Return the names of the notebooks of the series without ending, in order."""
+    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def choose(text):
+    """Return the notebooks that a text names by number or by name; all if it is empty.
+
+    Raises:
+        ValueError: no notebook of that name.
+    """
+    known = {name: stem for stem in stems() for name in (stem[:2], stem, f"{stem}.ipynb")}
+    names = [name.zfill(2) for name in text.split()]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no notebook {name!r} in notebooks/; there are {', '.join(stems())}")
+    return sorted({known[name] for name in names}) or stems()
+
+
+def parse_parameters(text):
+    """Turn ``"epochs=3 language=es"`` into a dict; values are read as YAML.
+
+    Raises:
+        ValueError: a part is not of the form name=value.
+    """
+    parameters = {}
+    for part in shlex.split(text):
+        name, equals, value = part.partition("=")
+        if not (equals and name.isidentifier()):
+            raise ValueError(f"expected parameters such as 'epochs=3 seed=7', got {part!r}")
+        try:
+            parameters[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"{part!r}: the value cannot be read as YAML") from None
+    return parameters
+
+
+def make_plan(profile, notebooks="", parameters=""):
+    """Decide what is run, with what, and where it goes.
+
+    Args:
+        profile: name of a profile in notebooks/profiles.yml.
+        notebooks: text that chooses notebooks, see ``choose``.
+        parameters: text, see ``parse_parameters``. With any, the run has a folder of its own.
+
+    Returns:
+        dict: ``profile``, ``folder`` (text, below build/), ``notebooks`` (stem → parameters).
+
+    Raises:
+        ValueError: unknown profile, notebook or parameter, or a parameter of another type.
+    """
+    from garment_utils.run import check_parameters  # papermill takes a second to import
+
+    profiles = yaml.safe_load((NOTEBOOKS / "profiles.yml").read_text())
+    if profile not in profiles:
+        raise ValueError(f"no profile {profile!r}; there are {', '.join(profiles)}")
+    own = parse_parameters(parameters)
+    chosen = {
+        stem: check_parameters(
+            NOTEBOOKS / f"{stem}.ipynb", {**profiles[profile].get(stem, {}), **own}
+        )
+        for stem in choose(notebooks)
+    }
+    name = profile
+    if own:
+        text = json.dumps([profile, own], sort_keys=True)
+        name = f"custom-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return {"profile": profile, "folder": str(BUILD / name), "notebooks": chosen}
+
+
+def neighbor_options(stem, plan):
+    """Return the options for ``garment_utils.reports`` that name a page's neighbors."""
+    executed = {path.stem for path in Path(plan["folder"]).glob("notebooks/[0-9]*.ipynb")}
+    pages = sorted(executed.intersection(stems()).union(plan["notebooks"]))
+    before, after = pages[: pages.index(stem)], pages[pages.index(stem) + 1 :]
+    options = [f"--previous {before[-1]}"] if before else []
+    return " ".join(options + ([f"--next {after[0]}"] if after else []))
+
+
+def run(plan):
+    """Run a plan with Snakemake, show its progress and its results.
+
+    Snakemake goes on where an earlier run was stopped, however it was stopped. A lock makes
+    sure that two runs never work in one folder; Snakemake inherits it and so keeps it if this
+    process is killed.
+
+    Returns:
+        Exit status: 0, or 1 if a notebook failed.
+    """
+    import fcntl  # not on Windows, where only the notebooks themselves run
+
+    folder = Path(plan["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another run is at work in {_short(folder)}; waiting for it to end.", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for leftover in folder.rglob(".*.part.*"):  # of a run that was killed
+            leftover.unlink()
+        shutil.rmtree(folder / "progress", ignore_errors=True)
+        (folder / "plan.json").write_text(json.dumps(plan))
+        log = folder / "snakemake.log"
+        with log.open("w") as log_file:
+            snakemake = subprocess.Popen(
+                [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+                + ["--configfile", str(folder / "plan.json"), "--cores", "all"]
+                + ["--keep-going", "--rerun-incomplete", "--nolock"],
+                stdout=log_file,
+                stderr=subprocess.STDOUT,
+                pass_fds=[lock.fileno()],
+            )
+        progress = _Progress(folder, plan["notebooks"])
+        try:
+            while snakemake.poll() is None:
+                progress.show()
+                time.sleep(0.3)
+        except KeyboardInterrupt:
+            snakemake.wait()
+            sys.exit("Stopped. The same command goes on from here.")
+        failures = progress.finish()
+        return _report(plan, folder, failures, snakemake.returncode, log)
+
+
+def _report(plan, folder, failures, status, log):
+    """Print what came of a run; return the exit status."""
+    executed = sorted(folder.glob("notebooks/[0-9]*.ipynb"))
+    if executed or failures:
+        reports.write_index(folder, profile=plan["profile"])
+    for failure in failures:
+        print(f"\n{failure}")
+    if status and not failures:
+        print(f"\nSnakemake could not finish; its own words are in {_short(log)}")
+    rows = [
+        (path.stem[:2], headline["label"], headline["value"])
+        for path in executed
+        if path.stem in plan["notebooks"]
+        for headline in reports.headlines(nbformat.read(path, as_version=4))
+    ]
+    if rows:
+        width = max(len(label) for _, label, _ in rows)
+        print("\nHeadline numbers" + (" (fast: a smoke test, no results)" * _is_fast(plan)))
+        for number, label, value in rows:
+            print(f"  {number}  {label:<{width}}  {value}")
+    if executed:
+        print(f"\nRead the reports: {_short(folder / 'index.html')}")
+    return 1 if status else 0
+
+
+def _is_fast(plan):
+    return plan["profile"] == "fast"
+
+
+class _Progress:
+    """Prints how far the notebooks are, from the small files that garment_utils.run writes.
+
+    On a terminal one line is rewritten; elsewhere a line is printed when a notebook starts and
+    ends, and every half minute between.
+    """
+
+    def __init__(self, folder, notebooks):
+        self.folder, self.notebooks = folder, notebooks
+        self.started, self.told, self.last_line = time.time(), {}, time.time()
+        self.live = sys.stdout.isatty()
+        print(f"Running {len(notebooks)} notebooks in {_short(folder)}", flush=True)
+
+    def show(self):
+        running = []
+        for stem in self.notebooks:
+            record = self._read(stem)
+            if not record:
+                continue
+            if record["state"] == "running":
+                running.append(f"{stem} · cell {record['number']} of {record['cells']}")
+                if self.told.get(stem) is None:
+                    self.told[stem] = "running"
+                    self._line(f"{stem} started")
+            elif self.told.get(stem) != record["state"]:
+                self.told[stem] = record["state"]
+                ended = {"done": "done", "failed": "FAILED"}[record["state"]]
+                self._line(f"{stem} {ended} after {_minutes(record['seconds'])}")
+        now = " | ".join(running)
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            text = f"{_minutes(time.time() - self.started)}  {now or 'starting or writing pages'}"
+            print(f"\r{text[:width]:<{width}}", end="", flush=True)
+        elif now and time.time() - self.last_line > 30:
+            self._line(now)
+
+    def finish(self):
+        """Tell what is left to tell; return the messages of failed notebooks."""
+        self.show()
+        for stem in self.notebooks:
+            if not self._read(stem) and (self.folder / "notebooks" / f"{stem}.ipynb").exists():
+                self._line(f"{stem} is up to date")
+        if self.live:
+            print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r")
+        records = filter(None, map(self._read, self.notebooks))
+        return [record["error"] for record in records if record["error"]]
+
+    def _line(self, text):
+        if self.live:
+            print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r")
+        print(f"{_minutes(time.time() - self.started)}  {text}", flush=True)
+        self.last_line = time.time()
+
+    def _read(self, stem):
+        path = self.folder / "progress" / f"{stem}.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def _minutes(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _short(path):
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def store_outputs():
+    """Store the executed notebooks of the lesson profile and the figures the README shows.
+
+    The only writer of stored outputs, of ``figures/`` and of the README's table.
+    """
+    for stem in stems():
+        notebook = nbformat.read(BUILD / "lesson" / "notebooks" / f"{stem}.ipynb", as_version=4)
+        _write(NOTEBOOKS / f"{stem}.ipynb", nbformat.writes(normalize(notebook)) + "\n")
+    shown = re.findall(r"\(figures/(\w+\.png)\)", README.read_text())
+    for old in FIGURES.glob("*.png"):
+        if old.name not in shown:
+            old.unlink()
+    FIGURES.mkdir(exist_ok=True)
+    for name in shown:
+        shutil.copyfile(BUILD / "lesson" / "figures" / name, FIGURES / name)
+    _write(README, TABLE.sub(rf"\g<1>{overview()}\g<2>", README.read_text()))
+
+
+def normalize(notebook):
+    """Return an executed notebook without what differs from one execution to the next.
+
+    Kept are sources, outputs, execution counts, cell ids, tags and the project's own metadata.
+    """
+    # papermill counts the markdown cells in its metadata too; nothing of it is kept.
+    strip_output(notebook, keep_output=True, keep_count=True, keep_id=True, extra_keys=[])
+    notebook.metadata = {
+        "kernelspec": {
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+            "name": "python3",
+        },
+        "language_info": {"name": "python"},
+    }
+    for cell in notebook.cells:
+        kept = {key: cell.metadata[key] for key in ("tags", "garment") if key in cell.metadata}
+        cell.metadata = {key: value for key, value in kept.items() if value}
+    return notebook
+
+
+def overview():
+    """Return the README's table of notebooks, from what is stored in them, as Markdown."""
+    lines = ["| | notebook | question | time | answer |", "|---|---|---|---|---|"]
+    for stem in stems():
+        path = NOTEBOOKS / f"{stem}.ipynb"
+        lesson = reports.read_lesson(path)
+        answer = reports.answer(nbformat.read(path, as_version=4))
+        link = f"[{lesson.title}](notebooks/{stem}.ipynb)"
+        time_needed = lesson.minutes.removesuffix(" on two cores")
+        lines.append(f"| {stem[:2]} | {link} | {lesson.question} | {time_needed} | {answer} |")
+    return "\n".join(lines) + "\n"
+
+
+def _write(path, text):
+    beside(path).write_text(text)
+    os.replace(beside(path), path)
+
+
+def main():
+    """Run the command of the command line; say in one sentence what does not fit."""
+    parser = argparse.ArgumentParser(description="The garment classification series in batch.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="execute notebooks and write reports")
+    runner.add_argument("--profile", default="lesson", help="fast, lesson or full")
+    runner.add_argument("--notebooks", default="", help="for example '01 02'; all by default")
+    runner.add_argument("--parameters", default="", help="for example 'epochs=3 seed=7'")
+    commands.add_parser("outputs", help="store the lesson results in the repository")
+    options = parser.parse_args()
+    try:
+        if options.command == "outputs":
+            plan = make_plan("lesson")
+            status = run(plan)
+            if not status:
+                store_outputs()
+            sys.exit(status)
+        sys.exit(run(make_plan(options.profile, options.notebooks, options.parameters)))
+    except ValueError as error:
+        sys.exit(f"Nothing was run: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Repeatable training, tidy histories, and a store of trained models."""
+
+import hashlib
+import json
+import os
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from garment_utils.paths import beside, models_folder
+from garment_utils.quiet_keras import keras, tf
+
+# Fewer round trips between Python and TensorFlow: the same numbers in about half the time.
+STEPS_PER_EXECUTION = 50
+
+
+class Trained(NamedTuple):
+    """A trained model, its history (one row per epoch), and whether it came from the store."""
+
+    model: keras.Model
+    history: pd.DataFrame
+    loaded: bool
+
+
+def make_repeatable(seed):
+    """Set every random number generator to ``seed`` and use deterministic operations only.
+
+    The one function of the package that touches global random state. The same seed gives the
+    same bits on one machine with the same number of threads; elsewhere the last digits differ.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def compile_classifier(model, learning_rate=0.001, **options):
+    """Compile a classifier of integer labels with Adam; further options go to Keras."""
+    model.compile(
+        # A fixed name: Keras would number them, and the number would end up in the key.
+        optimizer=keras.optimizers.Adam(learning_rate, name="adam"),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        **options,
+    )
+
+
+def train_or_load(
+    build, scale, train, validation, *, epochs, batch_size, seed, learning_rate=0.001
+):
+    """Train a network, or load it if exactly this training was done before.
+
+    Everything that makes the result is part of the stored file's name: network, optimizer,
+    pictures, labels, pixel scale, epochs, batch size, seed, versions of Keras and TensorFlow.
+    Change one of them and the network is trained anew. A stored file that cannot be read, or
+    holds another network, is reported and replaced.
+
+    Args:
+        build: function without arguments that returns an uncompiled Keras classifier.
+        scale: PixelScale for the images of both parts.
+        train: training part to learn from, a Split.
+        validation: validation part, whose loss and accuracy are taken after each epoch.
+        epochs: passes over the training images.
+        batch_size: images per step.
+        seed: int; sets the initial weights and the order of the images.
+        learning_rate: of Adam.
+
+    Returns:
+        Trained: model; history with the columns ``epoch`` (from 1), ``loss``, ``accuracy``,
+        ``val_loss``, ``val_accuracy``; ``loaded``. The training columns are averages over the
+        epoch while the weights move, the ``val_`` columns are taken at its end.
+
+    Raises:
+        ValueError: if the parts are others than those named.
+    """
+    train.require("train")
+    validation.require("validation")
+    make_repeatable(seed)
+    model = build()
+    compile_classifier(model, learning_rate, steps_per_execution=STEPS_PER_EXECUTION)
+    recipe = {
+        "network": model.get_config(),
+        "optimizer": model.optimizer.get_config(),
+        "loss": model.loss,
+        "train": _sum_of(train),
+        "validation": _sum_of(validation),
+        "scale": scale,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "versions": (keras.__version__, tf.__version__),
+    }
+    key = hashlib.sha256(_as_text(recipe).encode()).hexdigest()
+    path = models_folder() / f"{model.name}-{key[:16]}.keras"
+    if path.exists():
+        try:
+            return _load(path, model.get_config())
+        except Exception as error:  # a damaged archive fails in many ways, all mean: train again
+            print(f"{path.name} cannot be used ({_first_line(error)}); training it again")
+    pixels = scale.apply(train.images)
+    validation_pixels = scale.apply(validation.images)
+    result = model.fit(
+        pixels,
+        train.labels,
+        validation_data=(validation_pixels, validation.labels),
+        epochs=epochs,
+        batch_size=batch_size,
+        verbose=0,
+    )
+    history = pd.DataFrame(result.history)
+    history.insert(0, "epoch", np.arange(1, len(history) + 1))
+    _store(path, model, history)
+    return Trained(model, history, loaded=False)
+
+
+def pre_activations(model, pixels):
+    """Return what the first hidden layer's units receive, before ReLU.
+
+    Args:
+        model: classifier whose first layer with weights is dense.
+        pixels: ``(n, 28, 28)`` float32, scaled for this model.
+
+    Returns:
+        ``(n, units)`` float32.
+    """
+    kernel, bias = model.get_weights()[:2]
+    return pixels.reshape(len(pixels), -1) @ kernel + bias
+
+
+def first_step(model, pixels, labels):
+    """Make one step of training and measure what it does to the first hidden layer.
+
+    Args:
+        model: compiled classifier, not yet trained; this function changes its weights.
+        pixels: ``(n, 28, 28)`` float32, one batch, scaled for this model.
+        labels: ``(n,)`` integers.
+
+    Returns:
+        dict of floats: ``loss`` and ``gradient`` (length of the gradient of all weights) before
+        the step; ``weight change`` (the largest in the first layer); ``pre-activation`` before
+        the step and ``pre-activation change`` (both as mean absolute values).
+    """
+    with tf.GradientTape() as tape:
+        losses = keras.losses.sparse_categorical_crossentropy(labels, model(pixels))
+        loss = tf.reduce_mean(losses)
+    gradient = tf.linalg.global_norm(tape.gradient(loss, model.trainable_weights))
+    before, weights_before = pre_activations(model, pixels), model.get_weights()[0]
+    model.train_on_batch(pixels, labels)
+    change = pre_activations(model, pixels) - before
+    return {
+        "loss": float(loss),
+        "gradient": float(gradient),
+        "weight change": float(np.abs(model.get_weights()[0] - weights_before).max()),
+        "pre-activation": float(np.abs(before).mean()),
+        "pre-activation change": float(np.abs(change).mean()),
+    }
+
+
+def _sum_of(split):
+    """Return a checksum of a part's pictures and labels, in their order."""
+    digest = hashlib.sha256(np.ascontiguousarray(split.images))
+    digest.update(np.ascontiguousarray(split.labels))
+    return digest.hexdigest()
+
+
+def _store(path, model, history):
+    """Write model and history beside their names, then rename; the model comes last.
+
+    Where the model is, the history is: two processes that store the same training do no harm.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    history_path = path.with_suffix(".json")
+    beside(history_path).write_text(json.dumps(history.to_dict("list")))  # every digit of a float
+    os.replace(beside(history_path), history_path)
+    model.save(beside(path))
+    os.replace(beside(path), path)
+
+
+def _load(path, config):
+    """Load a stored training; nothing in the file is executed (Keras' safe mode)."""
+    model = keras.models.load_model(path, safe_mode=True)
+    if _as_text(model.get_config()) != _as_text(config):
+        raise ValueError("it holds another network")
+    history = pd.DataFrame(json.loads(path.with_suffix(".json").read_text()))
+    return Trained(model, history, loaded=True)
+
+
+def _as_text(config):
+    # As text, because a configuration read from a file has lists where a fresh one has tuples.
+    return json.dumps(config, sort_keys=True, default=str)
+
+
+def _first_line(error):
+    return str(error).strip().split("\n")[0] or type(error).__name__

@@ -1,0 +1,58 @@
+"""A copy of the repository that a test may change, run and break."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from garment_utils.paths import DATA, ROOT
+
+COPIED = ("garment_utils", "notebooks", "tests", "figures")
+FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")
+IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", ".ipynb_checkpoints")
+
+
+class Repository:
+    """A copy in a folder of its own, and Python commands that work with that copy alone."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in COPIED:
+            shutil.copytree(ROOT / name, folder / name, ignore=IGNORED)
+        for name in FILES:
+            shutil.copy(ROOT / name, folder / name)
+        (folder / "data").symlink_to(DATA)  # 30 MB that no test writes to
+        self.environment = {**os.environ, "PYTHONPATH": str(folder)}
+        self.environment.pop("GARMENT_MODELS", None)
+
+    def replace(self, name, old, new):
+        """Replace a text that must be there exactly once."""
+        path = self.folder / name
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{name} holds {text.count(old)} × {old!r}, expected 1"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def start(self, *arguments, **options):
+        """Start ``python -m …`` in the copy and return the process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **options,
+        )
+
+    def python(self, *arguments):
+        """Run ``python -m …`` in the copy; return exit status and everything it printed."""
+        process = self.start(*arguments)
+        printed, _ = process.communicate()
+        return process.returncode, printed
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return Repository(tmp_path)

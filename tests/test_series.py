@@ -1,0 +1,228 @@
+"""The series in batch: refused before it runs or run to the end, however often it is stopped."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import nbformat
+import pytest
+from test_run import printed, write_notebook
+
+from garment_utils import reports, series
+from garment_utils.paths import FIGURES, NOTEBOOKS, ROOT
+
+# What is asked for
+
+
+def test_notebooks_are_chosen_by_number_or_name():
+    first, second = series.stems()[:2]
+    assert series.choose("") == series.stems()
+    assert series.choose("02 1") == [first, second]
+    assert series.choose(f"{second} {second}.ipynb") == [second]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"profile": "quick"}, "no profile 'quick'; there are fast, lesson, full"),
+        ({"notebooks": "99"}, "no notebook '99'"),
+        ({"notebooks": "02", "parameters": "epoch=3"}, "no parameter 'epoch'; it has epochs"),
+        ({"notebooks": "02", "parameters": "epochs=three"}, "of type int"),
+        ({"notebooks": "01 02", "parameters": "epochs=3"}, "01_explore_the_garments has no"),
+        ({"notebooks": "02", "parameters": "epochs"}, "expected parameters such as"),
+        ({"notebooks": "02", "parameters": "epochs=[3"}, "cannot be read as YAML"),
+        ({"notebooks": "02", "parameters": "language='es"}, "quot"),
+    ],
+)
+def test_what_does_not_exist_is_refused(request_, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        series.make_plan(**{"profile": "lesson", **request_})
+
+
+def test_own_parameters_get_a_folder_of_their_own():
+    plans = [
+        series.make_plan("lesson", "02", parameters)
+        for parameters in ("", "epochs=3 seed=7", "seed=7 epochs=3", "epochs=4")
+    ]
+    folders = [os.path.basename(plan["folder"]) for plan in plans]
+    assert folders[0] == "lesson" and folders[1] == folders[2] != folders[3]
+    assert all(folder.startswith("custom-") for folder in folders[1:])
+    (parameters,) = plans[1]["notebooks"].values()
+    assert parameters == {"epochs": 3, "seed": 7}
+
+
+def test_every_profile_fits_the_notebooks():
+    for profile in ("fast", "lesson", "full"):
+        assert list(series.make_plan(profile)["notebooks"]) == series.stems()
+
+
+def test_language_is_a_parameter_of_every_notebook():
+    plan = series.make_plan("lesson", "", "language=es")
+    assert all(parameters["language"] == "es" for parameters in plan["notebooks"].values())
+
+
+# What is stored
+
+
+def test_the_overview_in_the_readme_is_that_of_the_stored_notebooks():
+    readme = series.README.read_text("utf-8")
+    assert series.TABLE.search(readme)
+    assert series.TABLE.sub(rf"\g<1>{series.overview()}\g<2>", readme) == readme, "make outputs"
+
+
+def test_figures_are_those_of_the_readme_and_of_the_notebooks():
+    shown = set(re.findall(r"\(figures/(\w+\.png)\)", series.README.read_text("utf-8")))
+    assert shown == {path.name for path in FIGURES.glob("*.png")} and shown
+    stored = {
+        f"{stem[:2]}_{name}.png": png
+        for stem in series.stems()
+        for name, (png, _) in reports.figures(
+            nbformat.read(NOTEBOOKS / f"{stem}.ipynb", as_version=4)
+        ).items()
+    }
+    for name in shown:
+        assert (FIGURES / name).read_bytes() == stored[name], f"{name} is stale: make outputs"
+
+
+def test_normalizing_keeps_results_and_drops_the_rest():
+    path = NOTEBOOKS / f"{series.stems()[0]}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    before = nbformat.writes(notebook)
+    notebook.metadata["papermill"] = {"duration": 3.2}
+    notebook.metadata["language_info"]["version"] = "3.11"
+    for cell in notebook.cells:
+        cell.metadata["execution"] = {"iopub.execute_input": "now"}
+        cell.metadata["papermill"] = {"duration": 0.1}
+    assert nbformat.writes(series.normalize(notebook)) == before
+
+
+# Runs of small notebooks, in a copy of the repository
+
+
+@pytest.fixture
+def small(repository):
+    """The repository with three short notebooks instead of its own."""
+    for path in (repository.folder / "notebooks").iterdir():
+        path.unlink()
+    repository.lessons = repository.folder / "notebooks"
+    for number, code in ((1, "print(epochs)"), (2, "print('two')"), (3, "print('three')")):
+        write_lesson(repository, number, code)
+    (repository.lessons / "profiles.yml").write_text("lesson: {}\nfast: {1_x: {}}\n")
+    return repository
+
+
+def write_lesson(repository, number, *code):
+    path = repository.lessons / f"{number:02d}_small.ipynb"
+    write_notebook(path, *code)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = f"# Small {number}\n\n**Does it run?**\n\n{number} of 3 · 1 min"
+    nbformat.write(notebook, path)
+
+
+def results(repository, folder="lesson"):
+    """Return what each executed notebook printed."""
+    executed = sorted((repository.folder / "build" / folder / "notebooks").glob("[0-9]*.ipynb"))
+    return {path.stem[:2]: printed(path) for path in executed}
+
+
+ALL = {"01": ["5\n"], "02": ["two\n"], "03": ["three\n"]}
+
+
+def test_a_failing_notebook_does_not_stop_the_others(small):
+    write_lesson(small, 2, "print('before')", "1 / 0")
+    status, text = small.python("garment_utils.series", "run")
+    build = small.folder / "build" / "lesson"
+    assert status == 1
+    assert "02_small failed in cell cell-2: ZeroDivisionError: division by zero" in text
+    assert "build/lesson/failed/02_small.ipynb" in text and "Traceback" not in text
+    assert printed(build / "failed" / "02_small.ipynb") == ["before\n"]
+    assert set(results(small)) == {"01", "03"}
+    assert (build / "01_small.html").exists() and "02_small" in (build / "index.html").read_text()
+    write_lesson(small, 2, "print('two')")
+    status, text = small.python("garment_utils.series", "run")
+    assert status == 0 and results(small) == ALL
+    assert "01_small is up to date" in text and not (build / "failed" / "02_small.ipynb").exists()
+
+
+def test_other_parameters_do_not_touch_the_results(small):
+    assert small.python("garment_utils.series", "run")[0] == 0
+    status, text = small.python(
+        "garment_utils.series", "run", "--notebooks", "01", "--parameters", "epochs=3"
+    )
+    assert status == 0 and results(small) == ALL
+    (folder,) = set(re.findall(r"build/(custom-\w+)/index.html", text))
+    assert results(small, folder) == {"01": ["3\n"]}
+
+
+def test_a_refused_run_leaves_no_trace(small):
+    status, text = small.python("garment_utils.series", "run", "--parameters", "epoch=3")
+    assert status == 1 and "Nothing was run: 01_small has no parameter 'epoch'" in text
+    assert not (small.folder / "build").exists()
+
+
+def kill_tree(process):
+    """Kill the command and everything it started, as a power cut would."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.parametrize("moment", ["snakemake.log", "progress/02_small.json", "02_small.html"])
+def test_a_killed_run_is_taken_up_again(small, moment):
+    """SIGKILL when a file appears; whatever is half done then, the next run ends the same."""
+    for number in (1, 2, 3):
+        write_lesson(small, number, f"import time; time.sleep(1)\nprint({number})")
+    process = small.start("garment_utils.series", "run", start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (small.folder / "build" / "lesson" / moment).exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    kill_tree(process)
+    status, text = small.python("garment_utils.series", "run")
+    assert status == 0, text
+    assert results(small) == {"01": ["1\n"], "02": ["2\n"], "03": ["3\n"]}
+    build = small.folder / "build" / "lesson"
+    assert all((build / f"{number:02d}_small.html").exists() for number in (1, 2, 3))
+    assert not list(build.rglob(".*.part.*"))
+
+
+def test_a_run_waits_for_what_a_killed_one_left_at_work(small):
+    """Killing only the command leaves Snakemake running; the next run waits for it."""
+    write_lesson(small, 2, "import time; time.sleep(4)\nprint('two')")
+    process = small.start("garment_utils.series", "run", start_new_session=True)
+    while not (small.folder / "build" / "lesson" / "progress" / "02_small.json").exists():
+        time.sleep(0.05)
+    process.kill()
+    status, text = small.python("garment_utils.series", "run")
+    assert status == 0 and results(small) == ALL
+    assert "Another run is at work in build/lesson" in text
+
+
+def test_snakemake_alone_runs_the_lesson_profile(small):
+    status, text = small.python("snakemake", "--cores", "1", "--quiet")
+    assert status == 0, text
+    assert results(small) == ALL
+    assert json.loads((small.folder / "notebooks" / "01_small.ipynb").read_text())["cells"]
+
+
+# The real notebooks
+
+
+def test_a_fast_run_leaves_git_status_clean():
+    if not (shutil.which("git") and (ROOT / ".git").exists()):
+        pytest.skip("not in a git checkout")
+
+    def status():
+        command = ["git", "status", "--porcelain"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    before = status()
+    plan = series.make_plan("fast")
+    shutil.rmtree(plan["folder"], ignore_errors=True)
+    assert series.run(plan) == 0
+    assert status() == before
+    for stem in series.stems():
+        assert os.path.exists(os.path.join(plan["folder"], f"{stem}.html"))

@@ -1,0 +1,163 @@
+"""Training is repeatable, and the store returns exactly what was trained or nothing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from garment_utils import training
+from garment_utils.data import Split, load_garments
+from garment_utils.models import MODELS, build_four_four_ten
+from garment_utils.preprocessing import fit_scale
+from garment_utils.quiet_keras import keras
+
+
+@pytest.fixture(scope="module")
+def parts():
+    garments = load_garments()
+    return garments.train.first(512), garments.validation.first(256)
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch, tmp_path):
+    monkeypatch.setenv("GARMENT_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def train(parts, /, **changes):
+    settings = {"epochs": 2, "batch_size": 64, "seed": 3, **changes}
+    build = settings.pop("build", build_four_four_ten)
+    first, second = settings.pop("parts", parts)
+    scale = fit_scale(settings.pop("scale", "divided"), first)
+    return training.train_or_load(build, scale, first, second, **settings)
+
+
+def test_same_seed_same_bits(parts, store):
+    one = train(parts)
+    for path in store.iterdir():
+        path.unlink()
+    two = train(parts)
+    assert not two.loaded
+    pd.testing.assert_frame_equal(one.history, two.history, check_exact=True)
+    for a, b in zip(one.model.get_weights(), two.model.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_another_seed_another_network(parts):
+    weights = [train(parts, seed=seed).model.get_weights()[0] for seed in (0, 1)]
+    assert not np.array_equal(*weights)
+
+
+def test_loaded_is_what_was_trained(parts):
+    one, two = train(parts), train(parts)
+    assert (one.loaded, two.loaded) == (False, True)
+    pd.testing.assert_frame_equal(one.history, two.history, check_exact=True)
+    pixels = parts[1].images / np.float32(255)
+    assert np.array_equal(one.model(pixels), two.model(pixels))
+
+
+def test_history_has_one_row_an_epoch_and_tells_the_truth(parts):
+    run = train(parts)
+    assert list(run.history["epoch"]) == [1, 2]
+    probabilities = run.model(parts[1].images / np.float32(255)).numpy()
+    accuracy = (probabilities.argmax(axis=1) == parts[1].labels).mean()
+    assert run.history["val_accuracy"].iloc[-1] == pytest.approx(accuracy, abs=1e-6)
+
+
+def other_network():
+    return keras.Sequential(
+        [
+            keras.Input((28, 28), name="pixels"),
+            keras.layers.Flatten(name="flatten"),
+            keras.layers.Dense(10, activation="softmax", name="probabilities"),
+        ],
+        name="four_four_ten",
+    )
+
+
+def with_other_labels(parts):
+    first, second = parts
+    return Split(first.name, first.images, np.roll(first.labels, 1), first.indices), second
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 4},
+        {"epochs": 1},
+        {"batch_size": 32},
+        {"learning_rate": 0.01},
+        {"scale": "raw"},
+        {"build": other_network},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_makes_a_result_is_in_its_key(parts, change):
+    train(parts)
+    assert not train(parts, **change).loaded
+
+
+def test_the_pictures_and_their_labels_are_in_the_key(parts):
+    train(parts)
+    assert not train(parts, parts=with_other_labels(parts)).loaded
+    assert not train(parts, parts=(parts[0].first(500), parts[1])).loaded
+    assert not train(parts, parts=(parts[0], parts[1].first(200))).loaded
+
+
+def test_test_images_are_never_trained_on_nor_chosen_by(parts):
+    tested = load_garments().test.first(256)
+    with pytest.raises(ValueError, match="expected the train part of the data, got the test part"):
+        train(parts, parts=(tested, parts[1]))
+    scale = fit_scale("divided", parts[0])
+    for first, second in ((tested, parts[1]), (parts[0], tested), (parts[1], parts[0])):
+        with pytest.raises(ValueError, match="part of the data, got the"):
+            training.train_or_load(
+                build_four_four_ten, scale, first, second, epochs=1, batch_size=64, seed=0
+            )
+
+
+def test_damaged_file_is_reported_and_replaced(parts, store, capsys):
+    train(parts)
+    (path,) = store.glob("*.keras")
+    path.write_bytes(path.read_bytes()[:1000])
+    assert not train(parts).loaded
+    assert "cannot be used" in capsys.readouterr().out
+    assert train(parts).loaded
+
+
+def test_file_of_another_network_is_reported_and_replaced(parts, store, capsys):
+    train(parts)
+    (path,) = store.glob("*.keras")
+    other_network().save(path)
+    assert train(parts).model.count_params() == 3_210
+    assert "another network" in capsys.readouterr().out
+
+
+def test_nothing_half_written_is_left(parts, store):
+    train(parts)
+    assert sorted(path.suffix for path in store.iterdir()) == [".json", ".keras"]
+    assert not any(path.name.startswith(".") for path in store.iterdir())
+
+
+def test_four_four_ten_has_the_parameters_counted_by_hand():
+    model = build_four_four_ten()
+    assert model.count_params() == (784 * 4 + 4) + (4 * 4 + 4) + (4 * 10 + 10) == 3_210
+    assert model.output_shape == (None, 10)
+    assert MODELS["model_1"][1] == "raw" and MODELS["model_2"][1] == "divided"
+
+
+def test_first_step_measures_what_it_names(parts):
+    pixels, labels = parts[0].images / np.float32(255), parts[0].labels
+    training.make_repeatable(0)
+    model = build_four_four_ten()
+    training.compile_classifier(model, learning_rate=0.001, run_eagerly=True)
+    before = model.get_weights()
+    loss = -np.log(model(pixels).numpy()[np.arange(len(labels)), labels]).mean()
+    measured = training.first_step(model, pixels, labels)
+    after = model.get_weights()
+    flat = pixels.reshape(len(pixels), 784)
+    moved = flat @ (after[0] - before[0]) + (after[1] - before[1])
+    assert measured["loss"] == pytest.approx(loss, rel=1e-4)
+    assert measured["weight change"] == pytest.approx(np.abs(after[0] - before[0]).max())
+    assert measured["weight change"] == pytest.approx(0.001, rel=0.01)  # Adam's first step
+    assert measured["pre-activation change"] == pytest.approx(np.abs(moved).mean(), rel=1e-3)
+    assert measured["gradient"] > 0
