@@ -70,6 +70,6 @@ $(INSTALLED): requirements.txt pyproject.toml
 	    fi; \
 	    echo "Making $(VENV) with $$($$python --version)"; \
 	    rm -rf $(VENV) && $$python -m venv $(VENV); }
-	@echo "Installing requirements.txt, once; this downloads about 700 MB"
+	@echo "Installing requirements.txt, once; this downloads about 500 MB"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

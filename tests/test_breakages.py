@@ -156,7 +156,7 @@ BREAKAGES = [
         "(active < 0.01)",
         "(active < 0.05)",
         "test_notebook_contract::test_notebook_keeps",
-        "dead_units",
+        "twins-02",
     ),
     Breakage(
         "titles of a gallery in another order",
@@ -189,15 +189,15 @@ BREAKAGES = [
     Breakage(
         "alt texts lost in the reports",
         "garment_utils/report/cells.html.j2",
-        "ALT_OLD",
-        "ALT_NEW",
-        "test_reports::ALT_TEST",
+        "{%- if alt %} alt=",
+        "{%- if false %} alt=",
+        "test_reports::test_figures_keep_their_alt_text_and_their_bytes",
     ),
     Breakage(
         "a result typed into prose",
         NOTEBOOK_2,
-        "To your eye nothing changes.",
-        "To your eye 100 % stays.",
+        "How far is luck?",
+        "It is 10 % luck.",
         "test_notebook_contract::test_notebook_keeps",
         "typed_results-02",
     ),
@@ -219,8 +219,8 @@ BREAKAGES = [
     Breakage(
         "a stored count altered",
         NOTEBOOK_1,
-        '"text/plain": "byte-equal copies among them: 0"',
-        '"text/plain": "byte-equal copies among them: 1"',
+        '"byte-equal copies among them: 0"',
+        '"byte-equal copies among them: 1"',
         NOTEBOOK_1,
         "FAILED notebooks/01_explore_the_garments.ipynb::Cell",
     ),
@@ -235,8 +235,8 @@ BREAKAGES = [
     Breakage(
         "a trained number altered beyond its tolerance",
         NOTEBOOK_2,
-        '"text/plain": "validation accuracy, divided pixels: SPREAD',
-        '"text/plain": "validation accuracy, divided pixels: 0.9',
+        '"validation accuracy, divided pixels: 0.7',
+        '"validation accuracy, divided pixels: 0.8',
         NOTEBOOK_2,
         "OUTSIDE",
     ),
@@ -256,8 +256,3 @@ def test_a_breakage_is_noticed(repository, breakage):
     expected = breakage.noticed or breakage.check.split("::")[1]
     failures = text[text.rfind("short test summary") :] if "::" in breakage.check else text
     assert expected in failures, f"another check failed:\n{text[-3000:]}"
-
-
-def test_every_kind_of_check_notices_something():
-    """Names are unique, so that a report says which breakage slipped through."""
-    assert len({breakage.name for breakage in BREAKAGES}) == len(BREAKAGES)
