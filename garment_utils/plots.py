@@ -5,6 +5,7 @@ import io
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from IPython.display import display
 
@@ -66,7 +67,7 @@ def plot_gallery(images, titles, *, columns=10):
         )
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(1.05 * columns, 1.25 * rows), squeeze=False, layout="constrained"
+        rows, columns, figsize=(0.9 * columns, 1.15 * rows), squeeze=False, layout="constrained"
     )
     for ax in axes.flat:
         ax.set_axis_off()
@@ -90,6 +91,7 @@ def plot_pixel_values(image, *, title="", corner=(8, 6), size=12):
     row, column = corner
     part = image[row : row + size, column : column + size]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.1)  # so that the bar does not belong to the right part
     drawn = left.imshow(image, cmap="gray", vmin=0, vmax=255)
     frame = plt.Rectangle((column - 0.5, row - 0.5), size, size, fill=False, ec="tab:orange", lw=2)
     left.add_patch(frame)
@@ -201,7 +203,7 @@ def plot_histories(histories, *, metric="accuracy", by="scale"):
             ax.plot(curves.mean(axis=1), color=color, lw=3, label=f"{label}, mean")
         ax.set(title=name, xlabel="epoch", xticks=sorted(group["epoch"].unique()))
     np.atleast_1d(axes)[0].set_ylabel(metric)
-    np.atleast_1d(axes)[-1].legend(frameon=False, loc="lower right")
+    np.atleast_1d(axes)[-1].legend(frameon=False, loc="lower right", title="thin: single runs")
     return figure
 
 
@@ -218,12 +220,15 @@ def plot_spread(scores, published, *, ax=None):
     """
     ax = ax or plt.subplots(figsize=(9, 3))[1]
     groups = list(dict.fromkeys(scores.index))
-    rows = [groups.index(group) for group in scores.index]
-    ax.plot(scores, rows, "o", color="C0", alpha=0.6, ms=8, label="one of our runs")
+    rows = np.array([groups.index(group) for group in scores.index])
+    # Runs with the same score would hide each other: the points of a row step down a little.
+    step = pd.Series(rows).groupby(rows).cumcount() / 20 - 0.1
+    ax.plot(scores, rows + step, "o", color="C0", alpha=0.6, ms=7, label="one of our runs")
     means = [scores[group].mean() for group in groups]
     ax.plot(means, range(len(groups)), "|", color="C0", ms=28, mew=3, label="mean of our runs")
     rows = [groups.index(group) for group in published]
-    ax.plot(list(published.values()), rows, "D", color="C1", ms=9, label="one published run")
+    single = {"color": "C1", "ms": 11, "mew": 2, "mfc": "none", "label": "one published run"}
+    ax.plot(list(published.values()), rows, "D", **single)
     ax.set(yticks=range(len(groups)), yticklabels=groups, xlabel="accuracy", xlim=(0, 1))
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, markerscale=0.6)
@@ -231,19 +236,26 @@ def plot_spread(scores, published, *, ax=None):
 
 
 def plot_first_step(steps):
-    """Draw each measured quantity in a panel of its own, one bar a pixel scale; return the Figure.
+    """Draw each measured quantity in a panel of its own, one point a pixel scale.
 
     Args:
         steps: DataFrame, one row a pixel scale (its name is the index), one column a quantity;
-            drawn on logarithmic axes, because they differ by powers of ten.
+            drawn on logarithmic axes, because the scales differ by powers of ten.
+
+    Returns:
+        Figure.
     """
     figure, axes = plt.subplots(
         1, len(steps.columns), figsize=(3.6 * len(steps.columns), 2.8), layout="constrained"
     )
     for ax, column in zip(axes, steps.columns, strict=True):
-        bars = ax.bar(steps.index, steps[column])
-        ax.bar_label(bars, fmt="{:,.3g}", fontsize=9)
+        ax.plot(steps.index, steps[column], "o", ms=9)
+        for name, value in steps[column].items():
+            ax.annotate(
+                f"{value:,.3g}", (name, value), (0, 9), textcoords="offset points", ha="center"
+            )
         ax.set(title=column, yscale="log")
-        # At least two powers of ten, so that equal bars look equal.
+        ax.margins(x=0.25)
+        # At least two powers of ten, so that equal values look equal.
         ax.set_ylim(steps[column].min() / 10, steps[column].max() * 10)
     return figure

@@ -135,12 +135,14 @@ def first_step(model, pixels, labels):
         labels: ``(n,)`` integers.
 
     Returns:
-        dict of floats: ``loss`` and ``gradient`` (length of the gradient of all weights) before
-        the step; ``weight change`` (the largest in the first layer); ``pre-activation`` before
-        the step and ``pre-activation change`` (both as mean absolute values).
+        dict of floats. Before the step: ``loss``; ``certainty``, the mean of each image's largest
+        probability; ``gradient length``, over all weights; ``pre-activation``, the mean absolute
+        value. After it: ``largest weight change`` in the first layer, and ``pre-activation
+        change``, the mean absolute value.
     """
     with tf.GradientTape() as tape:
-        losses = keras.losses.sparse_categorical_crossentropy(labels, model(pixels))
+        probabilities = model(pixels)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, probabilities)
         loss = tf.reduce_mean(losses)
     gradient = tf.linalg.global_norm(tape.gradient(loss, model.trainable_weights))
     before, weights_before = pre_activations(model, pixels), model.get_weights()[0]
@@ -148,8 +150,9 @@ def first_step(model, pixels, labels):
     change = pre_activations(model, pixels) - before
     return {
         "loss": float(loss),
-        "gradient": float(gradient),
-        "weight change": float(np.abs(model.get_weights()[0] - weights_before).max()),
+        "certainty": float(probabilities.numpy().max(axis=1).mean()),
+        "gradient length": float(gradient),
+        "largest weight change": float(np.abs(model.get_weights()[0] - weights_before).max()),
         "pre-activation": float(np.abs(before).mean()),
         "pre-activation change": float(np.abs(change).mean()),
     }

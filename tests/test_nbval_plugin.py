@@ -44,10 +44,12 @@ def replay(folder, *cells, **environment):
     Each cell is then looked up with ``verdicts``.
     """
     nbformat.write(new_notebook(cells=list(cells)), folder / "01_sample.ipynb")
+    # On a CI server pytest prints its messages once more, in full.
+    inherited = {name: value for name, value in os.environ.items() if name != "CI"}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "nbval_tolerance", "--nbval", "--nbval-current-env"]
         + ["-v", "--color=no", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), **environment},
+        env={**inherited, "PYTHONPATH": str(Path(__file__).parent), **environment},
         capture_output=True,
         text=True,
         timeout=300,
