@@ -11,7 +11,7 @@ data             load, check and split the garments; class names; to and from a 
 preprocessing    pixel scales, learned from the training images alone
 models           the networks of the series, one function each
 training         repeatable training, tidy histories, a store of trained models
-evaluation       numbers, no drawing: neighbours, dead units, headline numbers
+evaluation       numbers, no drawing: neighbors, dead units, headline numbers
 plots            every figure
 series           the batch side: which notebooks there are, and the command that runs them
 run              execute one notebook with papermill

@@ -60,7 +60,7 @@ class _Archive(NamedTuple):
     name: str
     shape: tuple[int, ...]
     md5: str  # as published by the authors of the data set
-    digits_md5: str  # of the archive of the same name in MNIST, to recognise a mix-up
+    digits_md5: str  # of the archive of the same name in MNIST, to recognize a mix-up
 
 
 ARCHIVES = {

@@ -1,6 +1,6 @@
 """The networks of the series: one function each, returning an uncompiled Keras model.
 
-Layers have fixed names: the store of trained models recognises a network by its configuration.
+Layers have fixed names: the store of trained models recognizes a network by its configuration.
 """
 
 from garment_utils import keras

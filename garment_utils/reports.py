@@ -101,7 +101,7 @@ def write_report(
 ) -> None:
     """Write the executed notebook as one page that needs no network.
 
-    `previous` and `following` are the stems of the neighbours that have a page, else None.
+    `previous` and `following` are the stems of the neighbors that have a page, else None.
     ValueError, and no change to an older page, if the title cell is not as it should be, a
     formula cannot be read, or something shown is not stored in the notebook.
     """
@@ -110,9 +110,9 @@ def write_report(
     lesson = _lesson(notebook, executed)
     # The page's own heading says what the title cell says.
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") != "title"]
-    neighbours = {stem for stem in (previous, following) if stem}
+    neighbors = {stem for stem in (previous, following) if stem}
     try:
-        cells = _finish(_Exporter().from_notebook_node(notebook)[0], neighbours)
+        cells = _finish(_Exporter().from_notebook_node(notebook)[0], neighbors)
     except ValueError as error:
         raise ValueError(f"{executed}: {error}") from error
     contents = [(quote(heading["id"]), heading.get_text()) for heading in cells.find_all("h2")]
@@ -263,14 +263,14 @@ class _Exporter(HTMLExporter):
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
-def _finish(html: str, neighbours: set[str]) -> BeautifulSoup:
+def _finish(html: str, neighbors: set[str]) -> BeautifulSoup:
     """Make the cells fit for a page: anchors, links, tables, what is wide scrolls by itself."""
     soup = BeautifulSoup(html, "html.parser")
     for heading in soup.find_all("h1"):
         heading.name = "h2"  # the page's title is its only h1
     _give_anchors(soup)
-    _rewrite_links(soup, neighbours)
-    for pre in soup.select(".outputs pre[style]"):  # Keras' summary: its colours are too pale
+    _rewrite_links(soup, neighbors)
+    for pre in soup.select(".outputs pre[style]"):  # Keras' summary: its colors are too pale
         for tag in (pre, *pre.find_all(style=True)):
             del tag["style"]
     for table in soup.find_all("table"):
@@ -300,7 +300,7 @@ def _give_anchors(soup: BeautifulSoup) -> None:
         heading["id"] = anchor
 
 
-def _rewrite_links(soup: BeautifulSoup, neighbours: set[str]) -> None:
+def _rewrite_links(soup: BeautifulSoup, neighbors: set[str]) -> None:
     """Let links between notebooks lead to their pages; what leads nowhere becomes plain text."""
     anchors = {tag["id"] for tag in soup.find_all(id=True)}
     for link in soup.find_all("a", href=True):
@@ -310,7 +310,7 @@ def _rewrite_links(soup: BeautifulSoup, neighbours: set[str]) -> None:
             continue
         if path == "../README.md":
             link["href"] = "index.html"
-        elif target.suffix == ".ipynb" and target.stem in neighbours:
+        elif target.suffix == ".ipynb" and target.stem in neighbors:
             link["href"] = f"{target.stem}.html{hash_sign}{anchor}"
         else:
             link.unwrap()

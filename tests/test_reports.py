@@ -59,7 +59,7 @@ print("a fenced block, as long as the fenced blocks in the notebooks may be, and
 ```
 """
 
-# As Keras' summary writes it: a pre whose colours are for a white page only.
+# As Keras' summary writes it: a pre whose colors are for a white page only.
 SUMMARY = (
     '<pre style="white-space:pre;overflow-x:auto">Total params: '
     '<span style="color: #00af00; text-decoration-color: #00af00">3,214</span></pre>'
@@ -163,11 +163,11 @@ def write_notebook(notebook, path):
     return path
 
 
-def report(notebook, folder, **neighbours):
+def report(notebook, folder, **neighbors):
     """Write the page of a notebook and return it parsed."""
     executed = write_notebook(notebook, folder / "notebooks" / "02_see.ipynb")
-    neighbours = {"previous": "01_explore_the_garments", "following": "03_improve"} | neighbours
-    reports.write_report(executed, folder / "02_see.html", **neighbours)
+    neighbors = {"previous": "01_explore_the_garments", "following": "03_improve"} | neighbors
+    reports.write_report(executed, folder / "02_see.html", **neighbors)
     return BeautifulSoup((folder / "02_see.html").read_text(encoding="utf-8"), "html.parser")
 
 
@@ -267,7 +267,7 @@ def test_links_to_notebooks_without_a_page_become_text(tmp_path):
     assert not page.select('a[href^="01_"], a[href^="03_"], [rel="prev"], [rel="next"]')
 
 
-def test_neighbours_and_the_index_are_linked(page):
+def test_neighbors_and_the_index_are_linked(page):
     links = {link["href"]: link.get_text(" ", strip=True) for link in page.select(".pager a")}
     assert links == {
         "01_explore_the_garments.html": "Previous 01 Explore the garments",
