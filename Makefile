@@ -60,16 +60,19 @@ lock: $(INSTALLED)
 clean:
 	rm -rf build $(VENV)
 
-# An environment that was moved, or whose Python is gone, is made again.
+# Made again from nothing if it was moved, its Python is gone, or an installation was interrupted:
+# pip takes half a package for a whole one.
 $(INSTALLED): requirements.txt pyproject.toml
-	@$(BIN)/python -c "import pip" 2>/dev/null || { \
+	@if ! { [ -e $@ ] && $(BIN)/python -c "import pip" 2>/dev/null; }; then \
 	    python=$$($(FIND_PYTHON)); \
 	    if [ -z "$$python" ]; then \
 	        echo "No suitable Python: install 64-bit Python 3.11, 3.12 or 3.13 with its venv module."; \
 	        exit 1; \
 	    fi; \
 	    echo "Making $(VENV) with $$($$python --version)"; \
-	    rm -rf $(VENV) && $$python -m venv $(VENV); }
+	    rm -rf $(VENV) && $$python -m venv $(VENV); \
+	fi
+	@rm -f $@
 	@echo "Installing requirements.txt, once; this downloads about 500 MB"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
