@@ -53,10 +53,11 @@ def check_parameters(notebook, parameters):
                 f"{notebook.stem} has no parameter {name!r}; it has {', '.join(declared)}"
             )
         kind, default = declared[name]
+        expected = TYPES.get(kind.partition("[")[0], type(default))  # list[float] is a list
         if kind == "float" and isinstance(value, str) and _is_number(value):
             checked[name] = value = float(value)
         # True is an int to Python, not to a learner.
-        if not isinstance(value, TYPES[kind]) or (kind != "bool" and isinstance(value, bool)):
+        if not isinstance(value, expected) or (kind != "bool" and isinstance(value, bool)):
             raise ValueError(
                 f"{notebook.stem}: the parameter {name} is of type {kind}, for example "
                 f"{name}={default}; got {value!r}, which is of type {type(value).__name__}"

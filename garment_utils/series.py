@@ -23,7 +23,6 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from nbstripout import strip_output
 
 from garment_utils import reports
 from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, beside
@@ -174,16 +173,13 @@ def _report(plan, folder, failures, status, log):
     ]
     if rows:
         width = max(len(label) for _, label, _ in rows)
-        print("\nHeadline numbers" + (" (fast: a smoke test, no results)" * _is_fast(plan)))
+        fast = plan["profile"] == "fast"
+        print("\nHeadline numbers" + (" (fast: a smoke test, no results)" if fast else ""))
         for number, label, value in rows:
             print(f"  {number}  {label:<{width}}  {value}")
     if executed:
         print(f"\nRead the reports: {_short(folder / 'index.html')}")
     return 1 if status else 0
-
-
-def _is_fast(plan):
-    return plan["profile"] == "fast"
 
 
 class _Progress:
@@ -275,8 +271,6 @@ def normalize(notebook):
 
     Kept are sources, outputs, execution counts, cell ids, tags and the project's own metadata.
     """
-    # papermill counts the markdown cells in its metadata too; nothing of it is kept.
-    strip_output(notebook, keep_output=True, keep_count=True, keep_id=True, extra_keys=[])
     notebook.metadata = {
         "kernelspec": {
             "display_name": "Python 3 (ipykernel)",

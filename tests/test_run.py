@@ -13,7 +13,8 @@ PARAMETERS = """\
 epochs: int = 5  # passes
 rate: float = 0.5  # of learning
 language: str = "en"  # of names
-quick: bool = False  # or slow"""
+quick: bool = False  # or slow
+rates: list[float] = [0.1]  # to try"""
 
 
 def write_notebook(path, *code):
@@ -45,6 +46,7 @@ def test_declared_parameters_are_read(notebook):
         "rate": ("float", 0.5),
         "language": ("str", "en"),
         "quick": ("bool", False),
+        "rates": ("list[float]", [0.1]),
     }
 
 
@@ -53,6 +55,7 @@ def test_declared_parameters_are_read(notebook):
     [
         ({"epochs": 3}, {"epochs": 3}),
         ({"rate": 1}, {"rate": 1}),
+        ({"rates": [1, 2]}, {"rates": [1, 2]}),
         ({"rate": "1e-3"}, {"rate": 0.001}),  # YAML 1.1 reads 1e-3 as text
         ({"language": "es", "quick": True}, {"language": "es", "quick": True}),
     ],
@@ -64,7 +67,7 @@ def test_fitting_parameters_pass(notebook, given, checked):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"epoch": 3}, "no parameter 'epoch'; it has epochs, rate, language, quick"),
+        ({"epoch": 3}, "no parameter 'epoch'; it has epochs, rate, language, quick, rates"),
         ({"epochs": 2.5}, "of type int, for example epochs=5; got 2.5, which is of type float"),
         ({"epochs": "3"}, "got '3', which is of type str"),
         ({"epochs": True}, "got True, which is of type bool"),
@@ -72,6 +75,7 @@ def test_fitting_parameters_pass(notebook, given, checked):
         ({"language": False}, "got False"),  # what YAML makes of 'no'
         ({"rate": "fast"}, "got 'fast'"),
         ({"quick": 1}, "got 1, which is of type int"),
+        ({"rates": 1}, "of type list[float], for example rates=[0.1]; got 1"),
     ],
 )
 def test_other_parameters_are_refused_before_anything_runs(notebook, tmp_path, given, message):
@@ -131,5 +135,5 @@ def test_the_command_line_exits_with_1_and_one_sentence(repository, notebook, tm
         "garment_utils.run", str(notebook), str(tmp_path / "x.ipynb"), "--parameters", '{"a": 1}'
     )
     assert status == 1
-    assert text.strip().endswith("it has epochs, rate, language, quick")
+    assert text.strip().endswith("it has epochs, rate, language, quick, rates")
     assert "Traceback" not in text and os.linesep not in text.strip()

@@ -111,7 +111,7 @@ def small(repository):
     repository.lessons = repository.folder / "notebooks"
     for number, code in ((1, "print(epochs)"), (2, "print('two')"), (3, "print('three')")):
         write_lesson(repository, number, code)
-    (repository.lessons / "profiles.yml").write_text("lesson: {}\nfast: {1_x: {}}\n")
+    (repository.lessons / "profiles.yml").write_text("lesson: {}\n")
     return repository
 
 
