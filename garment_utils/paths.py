@@ -22,3 +22,14 @@ def beside(path: Path) -> Path:
     or the new one, never half of it.
     """
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if need be, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = beside(path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

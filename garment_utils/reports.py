@@ -8,7 +8,6 @@ sheet is inside. From the command line::
 
 import argparse
 import base64
-import os
 import re
 import sys
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from garment_utils.paths import beside
+from garment_utils.paths import write_whole
 
 TEMPLATES = Path(__file__).parent / "report"
 
@@ -93,7 +92,7 @@ def write_figures(executed: Path, folder: Path) -> None:
     executed = Path(executed)
     number = executed.stem.partition("_")[0]
     for name, (png, _) in figures(_read(executed)).items():
-        _replace(Path(folder) / f"{number}_{name}.png", png)
+        write_whole(Path(folder) / f"{number}_{name}.png", png)
 
 
 def write_report(
@@ -124,7 +123,7 @@ def write_report(
         previous=previous,
         following=following,
     )
-    _replace(html, page.encode())
+    write_whole(html, page.encode())
 
 
 def write_index(folder: Path, *, profile: str) -> None:
@@ -157,7 +156,7 @@ def write_index(folder: Path, *, profile: str) -> None:
             }
         )
     page = _render("series.html.j2", entries=entries, profile=profile)
-    _replace(folder / "index.html", page.encode())
+    write_whole(folder / "index.html", page.encode())
 
 
 # ---- notebooks -----------------------------------------------------------------------------
@@ -367,17 +366,6 @@ def _render(template: str, **values) -> str:
 
 def _modified(path: Path) -> int:
     return path.stat().st_mtime_ns
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing; a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = beside(path)
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,7 +17,7 @@ import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
-from garment_utils.paths import ROOT, beside
+from garment_utils.paths import ROOT, beside, write_whole
 
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -130,7 +130,6 @@ class _Status:
     def tell(self, state, error=None):
         if not self.path:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         number = self.names.index(self.cell) + 1 if self.cell in self.names else 0
         record = {
             "state": state,
@@ -141,8 +140,7 @@ class _Status:
             "seconds": time.time() - self.started,
             "error": error,
         }
-        beside(self.path).write_text(json.dumps(record))
-        os.replace(beside(self.path), self.path)
+        write_whole(self.path, json.dumps(record).encode())
 
 
 class _TellingEngine(NBClientEngine):

@@ -12,7 +12,6 @@ headline numbers. ``outputs`` stores the results of the lesson profile in the re
 import argparse
 import hashlib
 import json
-import os
 import re
 import shlex
 import shutil
@@ -25,7 +24,7 @@ import nbformat
 import yaml
 
 from garment_utils import reports
-from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, beside
+from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, write_whole
 
 README = ROOT / "README.md"
 TABLE = re.compile(r"(<!-- series -->\n).*?(<!-- end of series -->)", re.DOTALL)
@@ -255,7 +254,8 @@ def store_outputs():
     """
     for stem in stems():
         notebook = nbformat.read(BUILD / "lesson" / "notebooks" / f"{stem}.ipynb", as_version=4)
-        _write(NOTEBOOKS / f"{stem}.ipynb", nbformat.writes(normalize(notebook)) + "\n")
+        text = nbformat.writes(normalize(notebook)) + "\n"
+        write_whole(NOTEBOOKS / f"{stem}.ipynb", text.encode())
     shown = re.findall(r"\(figures/(\w+\.png)\)", README.read_text())
     for old in FIGURES.glob("*.png"):
         if old.name not in shown:
@@ -263,7 +263,7 @@ def store_outputs():
     FIGURES.mkdir(exist_ok=True)
     for name in shown:
         shutil.copyfile(BUILD / "lesson" / "figures" / name, FIGURES / name)
-    _write(README, TABLE.sub(rf"\g<1>{overview()}\g<2>", README.read_text()))
+    write_whole(README, TABLE.sub(rf"\g<1>{overview()}\g<2>", README.read_text()).encode())
 
 
 def normalize(notebook):
@@ -296,11 +296,6 @@ def overview():
         time_needed = lesson.minutes.removesuffix(" on two cores")
         lines.append(f"| {stem[:2]} | {link} | {lesson.question} | {time_needed} | {answer} |")
     return "\n".join(lines) + "\n"
-
-
-def _write(path, text):
-    beside(path).write_text(text)
-    os.replace(beside(path), path)
 
 
 def main():

@@ -1,6 +1,7 @@
 """The HTML reports, read as files. test_reports_browser.py looks at them in a browser."""
 
 import base64
+import os
 import re
 import subprocess
 import sys
@@ -342,7 +343,7 @@ def test_an_interrupted_write_leaves_the_old_page(tmp_path, monkeypatch):
     def full_disk(source, target):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(reports.os, "replace", full_disk)
+    monkeypatch.setattr(os, "replace", full_disk)
     notebook = example()
     notebook.cells.pop()
     with pytest.raises(OSError, match="No space"):
@@ -470,7 +471,7 @@ def test_a_newer_executed_notebook_is_no_failure(site):
     assert not index(site).select(".failure")
     failed = site / "failed" / "01_explore_the_garments.ipynb"
     later = first.stat().st_mtime_ns + 1_000_000_000
-    reports.os.utime(failed, ns=(later, later))
+    os.utime(failed, ns=(later, later))
     page = index(site)
     assert page.select(".failure")
     assert "What is in it?" not in page.get_text()
