@@ -3,7 +3,7 @@
 Importing the package is instant and changes nothing; each module loads what it needs.
 They depend on each other in one direction only::
 
-    paths → data → preprocessing → models → training → evaluation → plots
+    paths → data → preprocessing → models → training → learning_rate → evaluation → plots
 
 ===============  ==========================================================================
 paths            where things live
@@ -11,11 +11,13 @@ data             load, check and split the garments; class names; to and from a 
 preprocessing    pixel scales, learned from the training images alone
 models           the networks of the series, one function each
 training         repeatable training, tidy histories, a store of trained models
-evaluation       numbers, no drawing: neighbors, dead units, headline numbers
+learning_rate    the range test, within one epoch, and the grid that verifies it
+evaluation       numbers, no drawing: confusion, certainty, neighbors, headline numbers
 plots            every figure
 series           the batch side: which notebooks there are, and the command that runs them
 run              execute one notebook with papermill
 reports          executed notebooks → offline HTML pages
+results          figures/results.csv, and the README's tables made from it
 ===============  ==========================================================================
 
 Take Keras from here (``from garment_utils import keras``): it is then imported without the

@@ -26,4 +26,25 @@ def build_four_four_ten():
     )
 
 
-MODELS = {"model_1": (build_four_four_ten, "raw"), "model_2": (build_four_four_ten, "divided")}
+def build_one_fifty_ten():
+    """Build model_3: 28×28 pixels → 150 units → 10 probabilities.
+
+    One hidden layer of 150 ReLU units, 119,260 parameters; softmax output ``(n, 10)`` float32.
+    """
+    return keras.Sequential(
+        [
+            keras.Input((28, 28), name="pixels"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(150, activation="relu", name="hidden"),
+            layers.Dense(10, activation="softmax", name="probabilities"),
+        ],
+        name="one_fifty_ten",
+    )
+
+
+# Each model of the series: how its network is built, and the pixel scale it learns on.
+MODELS = {
+    "model_1": (build_four_four_ten, "raw"),
+    "model_2": (build_four_four_ten, "divided"),
+    "model_3": (build_one_fifty_ten, "divided"),
+}

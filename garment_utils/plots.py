@@ -66,8 +66,11 @@ def plot_gallery(images, titles, *, columns=10):
             f"expected one title for each image, got {len(titles)} for {len(images)} images"
         )
     rows = -(-len(images) // columns)
+    lines = [line for title in titles for line in title.split("\n")]
+    width = max(0.9, 0.075 * max(map(len, lines)))  # inches: long titles would overlap
+    height = width + 0.25 + 0.15 * max(title.count("\n") for title in titles)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(0.9 * columns, 1.15 * rows), squeeze=False, layout="constrained"
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False, layout="constrained"
     )
     for ax in axes.flat:
         ax.set_axis_off()
@@ -207,12 +210,13 @@ def plot_histories(histories, *, metric="accuracy", by="scale"):
     return figure
 
 
-def plot_spread(scores, published, *, ax=None):
+def plot_spread(scores, published, *, label="accuracy", ax=None):
     """Draw each run as a point, the mean of each group, and single published numbers beside them.
 
     Args:
-        scores: Series of accuracies, its index the name of the group of each run.
-        published: dict, group name → one published accuracy.
+        scores: Series of shares from 0 to 1, its index the name of the group of each run.
+        published: dict, group name → one published share.
+        label: what the shares are.
         ax: Axes to draw on; a new one by default.
 
     Returns:
@@ -229,7 +233,7 @@ def plot_spread(scores, published, *, ax=None):
     rows = [groups.index(group) for group in published]
     single = {"color": "C1", "ms": 11, "mew": 2, "mfc": "none", "label": "one published run"}
     ax.plot(list(published.values()), rows, "D", **single)
-    ax.set(yticks=range(len(groups)), yticklabels=groups, xlabel="accuracy", xlim=(0, 1))
+    ax.set(yticks=range(len(groups)), yticklabels=groups, xlabel=label, xlim=(0, 1))
     ax.set_ylim(len(groups) - 0.5, -0.5)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, markerscale=0.6)
     return ax
@@ -259,3 +263,343 @@ def plot_first_step(steps):
         # At least two powers of ten, so that equal values look equal.
         ax.set_ylim(steps[column].min() / 10, steps[column].max() * 10)
     return figure
+
+
+def plot_probabilities(probabilities, names, *, label, ax=None):
+    """Draw the ten probabilities of one garment as bars, each with its value; return the Axes.
+
+    Args:
+        probabilities: ``(10,)`` float.
+        names: the ten class names.
+        label: the true class; its bar has another color.
+        ax: Axes to draw on; a new one by default.
+    """
+    ax = ax or plt.subplots(figsize=(5, 3))[1]
+    colors = ["C2" if number == label else "C0" for number in range(len(names))]
+    bars = ax.barh(names, probabilities, color=colors)
+    ax.bar_label(bars, fmt="%.3f", padding=3, fontsize=8)
+    ax.invert_yaxis()
+    ax.set(xlabel="probability", xlim=(0, 1.15), xticks=np.linspace(0, 1, 5))
+    return ax
+
+
+def plot_prediction(image, probabilities, names, *, label):
+    """Draw one garment with its true name, and beside it its ten probabilities; return the Figure.
+
+    Args:
+        image: ``(28, 28)`` uint8.
+        probabilities: ``(10,)`` float.
+        names: the ten class names.
+        label: the true class; its bar has another color.
+    """
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(8, 3), width_ratios=(1, 2), layout="constrained"
+    )
+    plot_garment(image, title=f"label: {names[label]}", ax=left)
+    plot_probabilities(probabilities, names, label=label, ax=right)
+    return figure
+
+
+def plot_random_garment(split, probabilities, names, rng, *, counts):
+    """Draw a random garment, what a network says of it, and where that stands among all answers.
+
+    Args:
+        split: the part to draw from, a Split of n garments.
+        probabilities: ``(n, 10)`` float, the network's answers to this part.
+        names: the ten class names.
+        rng: NumPy random generator; two calls draw two garments.
+        counts: ``(10, 10)`` integers, the network's confusion matrix: row = actual class.
+
+    Returns:
+        Figure: the picture with the answer, right or wrong; its ten probabilities; the confusion
+        matrix, with a frame around the cell to which this garment belongs.
+
+    Raises:
+        ValueError: the probabilities are of another number of garments.
+    """
+    if len(probabilities) != len(split):
+        raise ValueError(
+            f"expected one row of probabilities for each of the {len(split):,} garments, "
+            f"got {len(probabilities):,}"
+        )
+    position = rng.integers(len(split))
+    label, predicted = split.labels[position], probabilities[position].argmax()
+    figure = plt.figure(figsize=(11, 5.4), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 2.2))
+    picture, bars = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
+    matrix = figure.add_subplot(grid[:, 1])
+    plot_garment(split.images[position], ax=picture)
+    verdict, color = ("right", "C2") if predicted == label else ("wrong", "C3")
+    title = f"predicted: {names[predicted]}\nlabel: {names[label]}\n{verdict}"
+    picture.set_title(title, fontsize=11, color=color)
+    plot_probabilities(probabilities[position], names, label=label, ax=bars)
+    plot_confusion(counts, names, title=f"{split.name} garments, this network", ax=matrix)
+    cell = (predicted - 0.5, label - 0.5)
+    matrix.add_patch(plt.Rectangle(cell, 1, 1, fill=False, ec="black", lw=3))
+    return figure
+
+
+def plot_mistakes(table, part, names):
+    """Draw mistakes in rows, each under its prediction, certainty and label; return the Figure.
+
+    Args:
+        table: some rows of a DataFrame made by ``evaluation.mistakes``.
+        part: the part in which the mistakes were made, a Split.
+        names: the ten class names.
+    """
+    titles = [
+        f"{names[mistake.predicted]} {mistake.certainty:.2f}\nlabel: {names[mistake.label]}"
+        for mistake in table.itertuples()
+    ]
+    return plot_gallery(part.images[table["position"]], titles, columns=6)
+
+
+def plot_neighbors(table, part, train, names):
+    """Draw mistakes above the training garments that look like them and have another label.
+
+    Args:
+        table: some rows of a DataFrame made by ``evaluation.with_neighbors``.
+        part: the part in which the mistakes were made, a Split.
+        train: the part that was searched, a Split.
+        names: the ten class names.
+
+    Returns:
+        Figure.
+    """
+    positions = {part.name: (part, table["position"]), train.name: (train, table["neighbor"])}
+    images = {name: split.images[chosen] for name, (split, chosen) in positions.items()}
+    titles = {
+        name: [names[label] for label in split.labels[chosen]]
+        for name, (split, chosen) in positions.items()
+    }
+    return plot_pairs(images, titles, table["distance"])
+
+
+def plot_reliability(tables):
+    """Draw accuracy by certainty, and below it how many garments each bin of certainty holds.
+
+    Args:
+        tables: dict, name → DataFrame made by ``evaluation.reliability``.
+
+    Returns:
+        Figure. On the dashed diagonal a model is right as often as it says.
+    """
+    figure, (upper, lower) = plt.subplots(
+        2, 1, figsize=(6.5, 6.5), height_ratios=(2.6, 1), sharex=True, layout="constrained"
+    )
+    upper.plot([0, 1], [0, 1], "--", color="0.5", lw=1, label="as often right as it says")
+    for number, (name, table) in enumerate(tables.items()):
+        style = {"color": f"C{number}", "marker": "osD"[number % 3], "label": name}
+        upper.plot(table["certainty"], table["accuracy"], **style)
+        width = table.index[0].length / len(tables)  # side by side within a bin
+        left = [interval.left + number * width for interval in table.index]
+        lower.bar(left, table["garments"], 0.9 * width, align="edge", color=f"C{number}")
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(-0.02, 1.02))
+    upper.legend(frameon=False, loc="upper left")
+    lower.set(xlabel="certainty", ylabel="answers in bin")
+    return figure
+
+
+def plot_abstention(curves, points, *, ax=None):
+    """Draw the accuracy of the answers by the share of garments that are answered.
+
+    Args:
+        curves: list of DataFrames made by ``evaluation.abstention_curve``, one a run.
+        points: DataFrame, one row a run, with the columns ``answered`` and ``accuracy``: what a
+            threshold chosen elsewhere has led to.
+        ax: Axes to draw on; a new one by default.
+
+    Returns:
+        Axes.
+    """
+    ax = ax or plt.subplots(figsize=(8, 3.6))[1]
+    for number, curve in enumerate(curves):
+        label = "one run" if number == 0 else None
+        ax.plot(curve["answered"], curve["accuracy"], color="C0", alpha=0.5, lw=1.5, label=label)
+    everything = np.mean([curve["accuracy"].iloc[-1] for curve in curves])
+    ax.axhline(everything, color="0.5", ls="--", lw=1, label="if certainty meant nothing")
+    threshold = {"color": "C1", "ms": 7, "label": "threshold chosen on validation"}
+    ax.plot(points["answered"], points["accuracy"], "o", **threshold)
+    ax.set(xlabel="share of garments answered", ylabel="accuracy of the answers", xlim=(0, 1))
+    ax.set_ylim(top=1.005)
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return ax
+
+
+def plot_range_tests(tests, suggestions):
+    """Draw the losses of range tests, their smoothed curves, and the suggested rates.
+
+    Args:
+        tests: dict, seed → DataFrame with ``learning_rate``, ``loss`` and ``smoothed``.
+        suggestions: Series of learning rates, its index the seeds.
+
+    Returns:
+        Axes.
+    """
+    ax = plt.subplots(figsize=(9, 3.6), layout="constrained")[1]
+    for seed, test in tests.items():
+        first = seed == next(iter(tests))
+        if first:
+            ax.plot(
+                test["learning_rate"],
+                test["loss"],
+                color="0.7",
+                lw=1,
+                label="single batches, first run",
+            )
+        line = {
+            "color": "C0",
+            "alpha": 0.7,
+            "lw": 1.5,
+            "label": "smoothed, each run" if first else None,
+        }
+        ax.plot(test["learning_rate"], test["smoothed"], **line)
+        mark = {"color": "C1", "ls": "--", "lw": 1, "label": "suggested rate" if first else None}
+        ax.axvline(suggestions[seed], **mark)
+    highest = max(test["smoothed"].iloc[0] for test in tests.values())
+    ax.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, 1.4 * highest))
+    ax.legend(frameon=False, loc="lower left")
+    return ax
+
+
+def plot_rate_grid(accuracies, suggested):
+    """Draw the validation accuracy of each run by its learning rate, of a grid and of suggestions.
+
+    Args:
+        accuracies: DataFrame, one row a learning rate (its index), one column a seed.
+        suggested: Series of accuracies, its index the suggested learning rates, one a seed.
+
+    Returns:
+        Axes.
+    """
+    ax = plt.subplots(figsize=(9, 3.6), layout="constrained")[1]
+    runs = ax.plot(accuracies, "o", color="C0", alpha=0.5)
+    runs[0].set_label("one run")
+    ax.plot(accuracies.mean(axis=1), color="C0", lw=2, label="mean of the runs")
+    ax.plot(suggested, "D", color="C1", ms=7, mfc="none", mew=2, label="one run, suggested rate")
+    ax.set(xscale="log", xlabel="learning rate", ylabel="validation accuracy")
+    ax.legend(frameon=False, loc="lower center")
+    return ax
+
+
+def plot_confusion(table, names, *, title="", ax=None):
+    """Draw who is taken for whom, a number in each cell; return the Axes.
+
+    Mistakes are the darker the more there are. Right answers, on the diagonal, would outshine
+    them and have no part in the color scale.
+
+    Args:
+        table: ``(10, 10)``, row = actual class, column = predicted class; integers are written
+            as they are, other numbers with two decimals.
+        names: the ten class names.
+        title: text above the table.
+        ax: Axes to draw on; a new one by default.
+    """
+    ax = ax or plt.subplots(figsize=(9, 6.2), layout="constrained")[1]
+    table = np.asarray(table)
+    right = np.eye(len(table), dtype=bool)
+    mistakes = np.ma.array(table, mask=right)
+    ax.imshow(mistakes, cmap="Oranges", vmin=0, aspect="auto")
+    ax.patch.set_facecolor("0.9")  # seen on the diagonal alone
+    for (row, column), value in np.ndenumerate(table):
+        text = f"{value:.2f}" if value and table.dtype.kind == "f" else f"{value:g}"
+        if float(text) == 0:  # there are many: they stay in the background
+            style = {"color": "0.75", "fontsize": 9}
+        elif row == column:
+            style = {"color": "black", "fontsize": 10, "weight": "bold"}
+        else:
+            dark = value > 0.6 * mistakes.max()
+            style = {"color": "white" if dark else "black", "fontsize": 10}
+        ax.text(column, row, text, ha="center", va="center", **style)
+    places = range(len(names))
+    ax.set(xticks=places, yticks=places, title=title, xlabel="predicted", ylabel="actual")
+    ax.set_xticklabels(names, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticklabels(names)
+    ax.tick_params(length=0)
+    return ax
+
+
+def plot_resamples(draws, interval, others, *, label, ax=None):
+    """Draw how often each resampled number occurs, its interval, and what was really counted.
+
+    Args:
+        draws: ``(resamples,)`` integers.
+        interval: lower and upper end.
+        others: ``(runs,)``, the number counted in each run; the first is the resampled one.
+        label: what is counted.
+        ax: Axes to draw on; a new one by default.
+
+    Returns:
+        Axes.
+    """
+    ax = ax or plt.subplots(figsize=(9, 3.2))[1]
+    numbers, times = np.unique(draws, return_counts=True)
+    ax.bar(numbers, times / len(draws), width=1, lw=0, color="0.75", label="resampled, first run")
+    ax.axvspan(*interval, color="C0", alpha=0.2, lw=0, label="its interval")
+    ax.axvline(others[0], color="C0", lw=2, label="counted, first run")
+    for place, other in enumerate(others[1:]):
+        name = "counted, other runs" if place == 0 else None
+        ax.axvline(other, color="C1", lw=2, ls="--", label=name)
+    ax.set(xlabel=label, ylabel="share of resamples", xlim=(0, None))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return ax
+
+
+def plot_pair_totals(totals, names, *, ax=None):
+    """Draw how often the two classes of each pair are confused, one point a run.
+
+    Args:
+        totals: ``(runs, pairs)``, mistakes in both directions.
+        names: the names of the pairs.
+        ax: Axes to draw on; a new one by default.
+
+    Returns:
+        Axes.
+    """
+    ax = ax or plt.subplots(figsize=(9, 0.4 * len(names) + 0.8))[1]
+    rows = _rows_of_runs(totals.shape)
+    ax.plot(totals.ravel(), rows.ravel(), "o", color="C0", alpha=0.6, label="one run")
+    mean = {"color": "C0", "ms": 18, "mew": 3, "label": "mean of the runs"}
+    ax.plot(totals.mean(axis=0), range(len(names)), "|", **mean)
+    ax.set(yticks=range(len(names)), yticklabels=names, xlabel="mistakes, both directions together")
+    ax.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, None))
+    ax.legend(frameon=False, loc="lower right", markerscale=0.8)
+    return ax
+
+
+def plot_pair_differences(differences, intervals, names, *, ax=None):
+    """Draw in which direction each pair is confused more often, with an interval for each run.
+
+    Args:
+        differences: ``(runs, pairs)``: first taken for second, minus second taken for first.
+        intervals: ``(runs, 2, pairs)``, lower and upper ends.
+        names: the names of the pairs.
+        ax: Axes to draw on; a new one by default.
+
+    Returns:
+        Axes. An interval that contains zero is gray.
+    """
+    ax = ax or plt.subplots(figsize=(9, 0.55 * len(names) + 0.8))[1]
+    rows = _rows_of_runs(differences.shape)
+    low, high = intervals[:, 0], intervals[:, 1]
+    open_ended = (low <= 0) & (high >= 0)
+    for chosen, color, label in (
+        (~open_ended, "C3", "one run, zero outside its interval"),
+        (open_ended, "0.6", "one run, zero inside its interval"),
+    ):
+        ax.hlines(rows[chosen], low[chosen], high[chosen], color=color, lw=1.5)
+        ax.plot(differences[chosen], rows[chosen], "o", color=color, ms=5, label=label)
+    ax.axvline(0, color="black", lw=0.8)
+    for row in range(1, len(names)):
+        ax.axhline(row - 0.5, color="0.9", lw=0.8, zorder=0)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
+    ax.set(xlabel="← second taken for first more often · mistakes · first taken for second →")
+    ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return ax
+
+
+def _rows_of_runs(shape):
+    """Return the height of each point: a row for each pair, its runs a little under each other."""
+    runs, pairs = shape
+    step = (np.arange(runs) - (runs - 1) / 2) * 0.7 / runs
+    return np.arange(pairs) + step[:, None]

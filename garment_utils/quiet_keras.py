@@ -36,3 +36,7 @@ def _import_quietly():
 
 
 keras, tf = _import_quietly()
+
+# Each network of a series of trainings is traced anew, as it must be; TensorFlow, which sees many
+# in a row, takes that for a mistake.
+tf.get_logger().addFilter(lambda record: "retracing" not in record.getMessage())

@@ -57,6 +57,6 @@ def test_learning_modules_depend_in_one_direction(name):
     assert imported_modules(name) <= allowed
 
 
-@pytest.mark.parametrize("name", ["run", "reports", "series"])
+@pytest.mark.parametrize("name", ["run", "reports", "results", "series"])
 def test_batch_modules_import_none_of_the_learning_side(name):
     assert not imported_modules(name) & {*LEARNING[1:], "quiet_keras", "keras"}

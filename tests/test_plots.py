@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from garment_utils import plots
+from garment_utils import data, plots
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 28, 28), dtype=np.uint8)
@@ -139,3 +139,183 @@ def test_show_figure_keeps_name_and_alt_text_and_closes(monkeypatch):
     assert metadata == {"image/png": {"alt": "Seven garments.", "name": "gallery"}}
     assert data["text/plain"] == "Figure gallery" and data["image/png"].startswith("iVBOR")
     assert not plt.get_fignums()  # else JupyterLab would draw it a second time
+
+
+def cells_of(ax):
+    """Return the text of each cell of a table: (row, column) → text."""
+    texts = {}
+    for text in ax.texts:
+        column, row = text.get_position()
+        texts[row, column] = text.get_text()
+    return texts
+
+
+def test_confusion_has_actual_rows_and_predicted_columns():
+    names = [f"class {i}" for i in range(10)]
+    table = np.arange(100).reshape(10, 10)
+    ax = plots.plot_confusion(table, names)
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("actual", "predicted")
+    assert [label.get_text() for label in ax.get_yticklabels()] == names
+    assert [label.get_text() for label in ax.get_xticklabels()] == names
+    assert list(ax.get_yticks()) == list(ax.get_xticks()) == list(range(10))
+    # What is written and what is colored stands where the axes say: row 2, column 7.
+    assert cells_of(ax) == {(row, column): str(v) for (row, column), v in np.ndenumerate(table)}
+    assert picture_of(ax)[2, 7] == 27
+    low, high = ax.get_ylim()
+    assert low > high  # the first row is the upper one, as in the table
+
+
+def test_confusion_colors_mistakes_alone():
+    table = np.diag(np.full(10, 900))
+    table[6, 0] = 90
+    picture = plots.plot_confusion(table, list("abcdefghij")).images[0]
+    assert picture.get_clim() == (0, 90)
+    assert picture.get_array().mask.diagonal().all() and picture.get_array().mask.sum() == 10
+
+
+def test_confusion_writes_shares_with_two_decimals_and_tells_zero_from_small():
+    shares = np.full((10, 10), 0.158)
+    shares[0, 1], shares[0, 2] = 0, 0.004
+    texts = cells_of(plots.plot_confusion(shares, list("abcdefghij")))
+    assert (texts[0, 1], texts[0, 2], texts[6, 0]) == ("0", "0.00", "0.16")
+
+
+def test_spread_names_its_axis():
+    scores = pd.Series([0.1, 0.2], index=["a", "a"])
+    assert plots.plot_spread(scores, {}).get_xlabel() == "accuracy"
+    assert plots.plot_spread(scores, {}, label="share").get_xlabel() == "share"
+
+
+def test_resamples_are_drawn_with_interval_and_runs():
+    ax = plots.plot_resamples(np.array([3, 3, 3, 5]), (2.5, 5.5), [4, 9, 11], label="mistakes")
+    bars = {bar.get_x() + 0.5: bar.get_height() for bar in ax.containers[0]}
+    assert bars == {3: 0.75, 5: 0.25} and ax.get_xlabel() == "mistakes"
+    assert [line.get_xdata()[0] for line in ax.lines] == [4, 9, 11]
+    interval = ax.patches[-1]
+    assert (interval.get_x(), interval.get_x() + interval.get_width()) == (2.5, 5.5)
+
+
+def test_pair_totals_put_each_run_into_the_row_of_its_pair():
+    ax = plots.plot_pair_totals(np.array([[30, 10], [50, 14]]), ["a – b", "a – c"])
+    points = {line.get_label(): line.get_xydata().tolist() for line in ax.lines}
+    rounded = [[x, round(y)] for x, y in points["one run"]]
+    assert rounded == [[30, 0], [10, 1], [50, 0], [14, 1]]
+    assert points["mean of the runs"] == [[40, 0], [12, 1]]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a – b", "a – c"]
+
+
+def test_pair_differences_tell_which_intervals_contain_zero():
+    differences = np.array([[20, -3], [-9, 4]])  # (runs, pairs)
+    intervals = np.stack([differences - 8, differences + 8], axis=1)
+    ax = plots.plot_pair_differences(differences, intervals, ["a – b", "a – c"])
+    points = {line.get_label(): line.get_xydata() for line in ax.lines}
+    outside = points["one run, zero outside its interval"]
+    inside = points["one run, zero inside its interval"]
+    assert [[x, round(y)] for x, y in outside] == [[20, 0], [-9, 0]]
+    assert [[x, round(y)] for x, y in inside] == [[-3, 1], [4, 1]]
+    drawn = [[line[0][0], line[1][0]] for part in ax.collections for line in part.get_segments()]
+    assert drawn == [[12, 28], [-17, -1], [-11, 5], [-4, 12]]
+
+
+def part_of_seven():
+    return data.Split("test", IMAGES.copy(), np.arange(7, dtype=np.uint8), np.arange(7))
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_titles_of_mistakes_do_not_overlap(language):
+    names = data.class_names(language)
+    longest = max(range(10), key=lambda label: len(names[label]))
+    table = pd.DataFrame({"position": range(7), "label": longest, "predicted": longest})
+    table["certainty"] = 0.99
+    figure = plots.plot_mistakes(table, part_of_seven(), names)
+    figure.canvas.draw()
+    boxes = [ax.title.get_window_extent() for ax in figure.axes if ax.get_title()]
+    pictures = [ax.get_window_extent() for ax in figure.axes if ax.images]
+    assert len(boxes) == len(pictures) == 7
+    for number, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:number] + pictures)
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_mistakes_stand_under_their_own_two_names():
+    table = pd.DataFrame({"position": [5, 2, 6], "label": [5, 2, 6], "predicted": [7, 8, 9]})
+    table["certainty"] = [0.9, 0.8, 0.7]
+    figure = plots.plot_mistakes(table, part_of_seven(), "abcdefghij")
+    drawn = [ax for ax in figure.axes if ax.images]
+    titles = ["h 0.90\nlabel: f", "i 0.80\nlabel: c", "j 0.70\nlabel: g"]
+    assert [ax.get_title() for ax in drawn] == titles
+    for ax, position in zip(drawn, table["position"], strict=True):
+        assert np.array_equal(picture_of(ax), IMAGES[position])
+
+
+def test_neighbors_stand_below_their_mistake():
+    train = data.Split("train", IMAGES[::-1].copy(), np.arange(7, dtype=np.uint8), np.arange(7))
+    table = pd.DataFrame({"position": [5, 2], "neighbor": [0, 4], "distance": [9.0, 8.0]})
+    axes = plots.plot_neighbors(table, part_of_seven(), train, "abcdefghij").axes
+    assert [ax.get_title() for ax in axes] == ["test:\nf", "test:\nc", "train:\na", "train:\ne"]
+    for ax, position in zip(axes, [5, 2, 6, 2], strict=True):
+        assert np.array_equal(picture_of(ax), IMAGES[position])
+    assert [ax.texts[0].get_text() for ax in axes[2:]] == ["distance 9.0", "distance 8.0"]
+
+
+def test_a_random_garment_keeps_its_answer():
+    """Garments 0 to 3 are right, 4 to 6 are taken for the next class."""
+    predicted = np.array([0, 1, 2, 3, 5, 6, 7])
+    probabilities = np.full((7, 10), 0.01)
+    probabilities[np.arange(7), predicted] = 0.9 - np.arange(7) / 100
+    counts, rng, met = np.arange(100).reshape(10, 10), np.random.default_rng(0), set()
+    for _ in range(40):
+        axes = plots.plot_random_garment(
+            part_of_seven(), probabilities, "abcdefghij", rng, counts=counts
+        ).axes
+        picture, bars, matrix = axes
+        position = next(i for i in range(7) if np.array_equal(picture_of(picture), IMAGES[i]))
+        met.add(position)
+        widths = [bar.get_width() for bar in bars.patches]
+        np.testing.assert_allclose(widths, probabilities[position])
+        verdict, color = ("right", "C2") if position < 4 else ("wrong", "C3")
+        name, label = "abcdefghij"[predicted[position]], "abcdefghij"[position]
+        assert picture.get_title() == f"predicted: {name}\nlabel: {label}\n{verdict}"
+        assert picture.title.get_color() == color
+        frame = matrix.patches[-1]
+        assert frame.get_xy() == (predicted[position] - 0.5, position - 0.5)
+        assert len(cells_of(matrix)) == 100
+        plt.close("all")
+    assert met == set(range(7))
+
+
+def test_a_random_garment_needs_the_answers_to_its_part():
+    with pytest.raises(ValueError, match="each of the 7 garments, got 6"):
+        plots.plot_random_garment(
+            part_of_seven(), np.ones((6, 10)), "abcdefghij", RNG, counts=np.eye(10, dtype=int)
+        )
+
+
+def test_reliability_draws_accuracy_over_certainty_and_garments_below():
+    bins = pd.IntervalIndex.from_breaks([0.4, 0.5, 0.6])
+    before = pd.DataFrame(
+        {"certainty": [0.44, 0.55], "accuracy": [0.3, 0.4], "garments": [9, 70]}, index=bins
+    )
+    after = before.assign(accuracy=[0.5, 0.6], garments=[20, 59])
+    upper, lower = plots.plot_reliability({"before": before, "after": after}).axes
+    diagonal, *lines = upper.lines
+    assert diagonal.get_xydata().tolist() == [[0, 0], [1, 1]]
+    for line, (name, table) in zip(lines, {"before": before, "after": after}.items(), strict=True):
+        assert line.get_label() == name
+        assert np.array_equal(line.get_xydata(), table[["certainty", "accuracy"]])
+    assert [[bar.get_height() for bar in bars] for bars in lower.containers] == [[9, 70], [20, 59]]
+    for bars in lower.containers:
+        for bar, interval in zip(bars, bins, strict=True):
+            assert interval.left - 1e-9 <= bar.get_x() < bar.get_x() + bar.get_width()
+            assert bar.get_x() + bar.get_width() <= interval.right
+
+
+def test_abstention_draws_a_curve_and_a_point_for_each_run():
+    curve = pd.DataFrame({"answered": [0.5, 1.0], "accuracy": [1.0, 0.8]})
+    points = pd.DataFrame({"answered": [0.5, 0.6], "accuracy": [0.9, 0.95]})
+    ax = plots.plot_abstention([curve, curve.assign(accuracy=[1.0, 0.6])], points)
+    lines = {line.get_label(): line for line in ax.lines}
+    assert len(ax.lines) == 2 + 1 + 1
+    assert lines["one run"].get_xydata().tolist() == [[0.5, 1.0], [1.0, 0.8]]
+    assert list(lines["if certainty meant nothing"].get_ydata()) == pytest.approx([0.7, 0.7])
+    assert np.array_equal(lines["threshold chosen on validation"].get_xydata(), points)

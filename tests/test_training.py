@@ -1,12 +1,15 @@
 """Training is repeatable, and the store returns exactly what was trained or nothing."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from garment_utils import training
 from garment_utils.data import Split, load_garments
-from garment_utils.models import MODELS, build_four_four_ten
+from garment_utils.models import MODELS, build_four_four_ten, build_one_fifty_ten
 from garment_utils.preprocessing import fit_scale
 from garment_utils.quiet_keras import keras
 
@@ -132,6 +135,37 @@ def test_file_of_another_network_is_reported_and_replaced(parts, store, capsys):
     assert "another network" in capsys.readouterr().out
 
 
+def test_file_that_carries_code_is_refused(parts, store, capsys):
+    train(parts)
+    (path,) = store.glob("*.keras")
+    carrier = keras.Sequential([keras.Input((28, 28)), keras.layers.Lambda(lambda x: x)])
+    carrier.save(path)
+    assert train(parts).model.count_params() == 3_210
+    assert "cannot be used (Requested the deserialization of a `Lambda`" in capsys.readouterr().out
+
+
+TRAIN_IN_A_PROCESS = """
+from garment_utils import data, models, preprocessing, training
+garments = data.load_garments()
+parts = garments.train.first(512), garments.validation.first(256)
+scale = preprocessing.fit_scale("divided", parts[0])
+settings = {"epochs": 2, "batch_size": 64, "seed": 3}
+run = training.train_or_load(models.build_four_four_ten, scale, *parts, **settings)
+print(run.history["val_loss"].iloc[-1])
+"""
+
+
+def test_two_processes_that_train_the_same_do_no_harm(parts, store):
+    command = [sys.executable, "-c", TRAIN_IN_A_PROCESS]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sorted(path.suffix for path in store.iterdir()) == [".json", ".keras"]
+    run = train(parts)
+    assert run.loaded
+    assert printed == {f"{run.history['val_loss'].iloc[-1]}\n"}
+
+
 def test_nothing_half_written_is_left(parts, store):
     train(parts)
     assert sorted(path.suffix for path in store.iterdir()) == [".json", ".keras"]
@@ -143,6 +177,13 @@ def test_four_four_ten_has_the_parameters_counted_by_hand():
     assert model.count_params() == (784 * 4 + 4) + (4 * 4 + 4) + (4 * 10 + 10) == 3_210
     assert model.output_shape == (None, 10)
     assert MODELS["model_1"][1] == "raw" and MODELS["model_2"][1] == "divided"
+
+
+def test_one_fifty_ten_has_the_parameters_counted_by_hand():
+    model = build_one_fifty_ten()
+    assert model.count_params() == (784 * 150 + 150) + (150 * 10 + 10) == 119_260
+    assert model.output_shape == (None, 10)
+    assert MODELS["model_3"] == (build_one_fifty_ten, "divided")
 
 
 def test_first_step_measures_what_it_names(parts):

@@ -1,0 +1,152 @@
+"""Adam, the range test that suggests its learning rate, and the grid that verifies it."""
+
+import numpy as np
+import pandas as pd
+
+from garment_utils.quiet_keras import keras, tf
+from garment_utils.training import make_repeatable, train_or_load
+
+# How many of the last losses the smoothing of a range test averages, roughly.
+SMOOTHED_OVER = 10
+
+
+def adam_step(weights, gradient, mean, square, step, rate, tiny=1e-7):
+    """Make one step of the optimizer Adam.
+
+    Source: Kingma and Ba (2015), Adam: a method for stochastic optimization, section 2, with
+    Keras' default constants and, like Keras, with ``tiny`` added before the correction.
+
+    Args:
+        weights, gradient: floats of one shape.
+        mean, square: running means of the gradient and of its square; 0 before the first step.
+        step: from 1.
+        rate: learning rate.
+        tiny: keeps the division from failing where there was no gradient.
+
+    Returns:
+        new weights, mean and square, each of the shape of the weights.
+    """
+    mean = 0.9 * mean + 0.1 * gradient
+    square = 0.999 * square + 0.001 * gradient**2
+    direction = mean / (1 - 0.9**step)
+    size = (np.sqrt(square) + tiny) / np.sqrt(1 - 0.999**step)
+    return weights - rate * direction / size, mean, square
+
+
+def range_test(model, scale, train, *, batch_size, seed, lowest=1e-5, highest=1.0):
+    """Raise the learning rate from batch to batch within one epoch, and note each batch's loss.
+
+    Every loss is that of its own batch, taken before the step: a running mean, which Keras
+    reports, would still speak of the small rates when the rate is already large. The model gets
+    its weights back, and an optimizer of its own it keeps.
+
+    Source: Smith (2017), Cyclical learning rates for training neural networks, section 3.3, with
+    a step a batch instead of several epochs.
+
+    Args:
+        model: Keras classifier with probabilities as its output, compiled or not.
+        scale: PixelScale for the images.
+        train: training part, a Split.
+        batch_size: images per step; there are ``len(train) // batch_size`` steps.
+        seed: int; sets the order of the images.
+        lowest, highest: first and last learning rate of Adam; between them it grows by the same
+            factor at each step.
+
+    Returns:
+        DataFrame, one row a step: ``step`` (from 1), ``learning_rate``, ``loss`` (of this batch),
+        ``smoothed`` (mean of the losses so far in which older ones count less and less).
+
+    Raises:
+        ValueError: if the part is not the training part, or holds less than two batches.
+    """
+    train.require("train")
+    steps = len(train) // batch_size
+    if steps < 2:
+        raise ValueError(
+            f"expected at least 2 batches of {batch_size} images, got {len(train)} images; "
+            "take more images or smaller batches"
+        )
+    weights = model.get_weights()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy()
+
+    @tf.function
+    def take_step(pixels, labels):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(labels, model(pixels, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        return loss
+
+    rates = np.geomspace(lowest, highest, steps)
+    order = np.random.default_rng(seed).permutation(len(train))
+    losses = []
+    make_repeatable(seed)
+    try:
+        for step, rate in enumerate(rates):
+            batch = order[step * batch_size : (step + 1) * batch_size]
+            optimizer.learning_rate.assign(rate)
+            losses.append(float(take_step(scale.apply(train.images[batch]), train.labels[batch])))
+    finally:
+        model.set_weights(weights)
+    test = pd.DataFrame({"step": range(1, steps + 1), "learning_rate": rates, "loss": losses})
+    test["smoothed"] = test["loss"].ewm(span=2 * SMOOTHED_OVER - 1).mean()
+    return test
+
+
+def suggest_rate(test):
+    """Return the learning rate at which the loss has come nine tenths of its way down.
+
+    The rate of the lowest loss itself is too large: there, what is gained is about to be lost.
+
+    Args:
+        test: what ``range_test`` returns.
+
+    Returns:
+        float.
+
+    Raises:
+        ValueError: if the loss never fell.
+    """
+    start, lowest = test["smoothed"].iloc[0], test["smoothed"].min()
+    if not lowest < start:
+        raise ValueError(
+            "expected a loss that falls in the range test, it never did; "
+            "start at a smaller learning rate"
+        )
+    far_enough = test["smoothed"] <= start - 0.9 * (start - lowest)
+    return float(test.loc[far_enough, "learning_rate"].iloc[0])
+
+
+def grid(build, scale, train, validation, *, rates, seeds, epochs, batch_size):
+    """Train a network with each learning rate and each seed, and score it on validation images.
+
+    Args:
+        build: function without arguments that returns an uncompiled Keras classifier.
+        scale: PixelScale for the images of both parts.
+        train: training part, a Split.
+        validation: validation part, a Split.
+        rates: learning rates of Adam.
+        seeds: ints, the same for each rate, so that rates can be compared seed by seed.
+        epochs: passes over the training images.
+        batch_size: images per step.
+
+    Returns:
+        DataFrame of validation accuracies after the last epoch: one row a rate, one column a seed.
+    """
+    accuracies = pd.DataFrame(index=pd.Index(rates, name="learning_rate"), columns=list(seeds))
+    for rate in rates:
+        for seed in seeds:
+            trained = train_or_load(
+                build,
+                scale,
+                train,
+                validation,
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=seed,
+                learning_rate=rate,
+            )
+            accuracies.loc[rate, seed] = trained.history["val_accuracy"].iloc[-1]
+    return accuracies.astype(float)
