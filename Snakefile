@@ -3,14 +3,15 @@
 import json
 import sys
 
-from garment_utils import series
+from garment_utils import results, series
 from garment_utils.paths import DATA, NOTEBOOKS, ROOT
 
 plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "quiet_keras", "models", "training", "evaluation"]
+learning = ["paths", "data", "preprocessing", "quiet_keras", "models", "training"]
+learning += ["learning_rate", "evaluation", "plots"]
 
 
 workdir: plan["folder"]
@@ -28,12 +29,13 @@ rule pages:
 rule execute:
     input:
         notebook=str(NOTEBOOKS / "{stem}.ipynb"),
-        package=[str(ROOT / "garment_utils" / f"{name}.py") for name in [*learning, "plots"]],
+        package=[str(ROOT / "garment_utils" / f"{name}.py") for name in learning],
         data=sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz")),
     output:
         "notebooks/{stem}.ipynb",
     params:
         parameters=lambda wildcards: json.dumps(lessons[wildcards.stem]),
+        versions=results.versions(),  # not used below: other versions make it run again
     # TensorFlow uses several threads by itself; two at once per notebook is a fair guess.
     threads: 2
     shell:

@@ -53,9 +53,20 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def headlines(notebook: NotebookNode) -> list[dict]:
-    """Return the headline numbers in the stored outputs, as `{"label": …, "value": …}`."""
+    """Return the headlines in the stored outputs, see `evaluation.headline`.
+
+    Each has `label` and `value`, the text shown; if it is made of numbers also `n`, `mean` and,
+    for more than one run, `sd`; if there is a number to hold against it `published`, `source`.
+    """
     found = (metadata.get("headline") for metadata in _garment_metadata(notebook))
     return [dict(headline) for headline in found if headline]
+
+
+def published(headline: dict) -> str:
+    """Return the published number of a headline and whose it is, empty if it has none."""
+    if "published" not in headline:
+        return ""
+    return f"{headline['published']:,} ({headline['source']})"
 
 
 def answer(notebook: NotebookNode) -> str | None:
@@ -251,6 +262,7 @@ class _Exporter(HTMLExporter):
             template_file="cells.html.j2",
             extra_template_basedirs=[str(TEMPLATES.parent)],
         )
+        self.register_filter("published", published)
 
     @pass_context
     def markdown2html(self, context, source: str) -> str:
@@ -361,6 +373,7 @@ def _render(template: str, **values) -> str:
         lstrip_blocks=True,
     )
     environment.filters["name"] = _name
+    environment.filters["published"] = published
     return environment.get_template(template).render(**values)
 
 

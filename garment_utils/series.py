@@ -4,9 +4,11 @@ From the command line::
 
     python -m garment_utils.series run [--profile P] [--notebooks "01 02"] [--parameters "a=1"]
     python -m garment_utils.series outputs
+    python -m garment_utils.series results
 
 ``run`` hands a plan to Snakemake, shows how far it is, and ends with the index page and the
-headline numbers. ``outputs`` stores the results of the lesson profile in the repository.
+headline numbers. ``outputs`` stores what the lesson profile printed and drew in the repository,
+``results`` the numbers of the full profile. Both renew the tables of README.md.
 """
 
 import argparse
@@ -23,11 +25,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from garment_utils import reports
+from garment_utils import reports, results
 from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, write_whole
-
-README = ROOT / "README.md"
-TABLE = re.compile(r"(<!-- series -->\n).*?(<!-- end of series -->)", re.DOTALL)
 
 
 def stems():
@@ -165,17 +164,18 @@ def _report(plan, folder, failures, status, log):
     if status and not failures:
         print(f"\nSnakemake could not finish; its own words are in {_short(log)}")
     rows = [
-        (path.stem[:2], headline["label"], headline["value"])
+        (path.stem[:2], headline["label"], headline["value"], reports.published(headline))
         for path in executed
         if path.stem in plan["notebooks"]
         for headline in reports.headlines(nbformat.read(path, as_version=4))
     ]
     if rows:
-        width = max(len(label) for _, label, _ in rows)
+        width = max(len(label) for _, label, _, _ in rows)
         fast = plan["profile"] == "fast"
         print("\nHeadline numbers" + (" (fast: a smoke test, no results)" if fast else ""))
-        for number, label, value in rows:
-            print(f"  {number}  {label:<{width}}  {value}")
+        for number, label, value, published in rows:
+            beside = f"; published {published}" if published else ""
+            print(f"  {number}  {label:<{width}}  {value}{beside}")
     if executed:
         print(f"\nRead the reports: {_short(folder / 'index.html')}")
     return 1 if status else 0
@@ -250,20 +250,29 @@ def _short(path):
 def store_outputs():
     """Store the executed notebooks of the lesson profile and the figures the README shows.
 
-    The only writer of stored outputs, of ``figures/`` and of the README's table.
+    The only writer of stored outputs and of the pictures in ``figures/``. Also renews the tables
+    of the README; says so if the results they are made from are older than the notebooks.
     """
     for stem in stems():
         notebook = nbformat.read(BUILD / "lesson" / "notebooks" / f"{stem}.ipynb", as_version=4)
         text = nbformat.writes(normalize(notebook)) + "\n"
         write_whole(NOTEBOOKS / f"{stem}.ipynb", text.encode())
-    shown = re.findall(r"\(figures/(\w+\.png)\)", README.read_text())
+    shown = re.findall(r"\(figures/(\w+\.png)\)", results.README.read_text("utf-8"))
     for old in FIGURES.glob("*.png"):
         if old.name not in shown:
             old.unlink()
     FIGURES.mkdir(exist_ok=True)
     for name in shown:
         shutil.copyfile(BUILD / "lesson" / "figures" / name, FIGURES / name)
-    write_whole(README, TABLE.sub(rf"\g<1>{overview()}\g<2>", README.read_text()).encode())
+    write_whole(results.README, results.readme(stems()).encode())
+    for problem in results.stale(make_plan("full")):
+        print(f"Not yet: {problem}")
+
+
+def store_results(plan):
+    """Store the numbers of a finished run in figures/results.csv, and the tables made from it."""
+    results.write(results.collect(plan))
+    write_whole(results.README, results.readme(stems()).encode())
 
 
 def normalize(notebook):
@@ -285,19 +294,6 @@ def normalize(notebook):
     return notebook
 
 
-def overview():
-    """Return the README's table of notebooks, from what is stored in them, as Markdown."""
-    lines = ["| | notebook | question | time | answer |", "|---|---|---|---|---|"]
-    for stem in stems():
-        path = NOTEBOOKS / f"{stem}.ipynb"
-        lesson = reports.read_lesson(path)
-        answer = reports.answer(nbformat.read(path, as_version=4))
-        link = f"[{lesson.title}](notebooks/{stem}.ipynb)"
-        time_needed = lesson.minutes.removesuffix(" on two cores")
-        lines.append(f"| {stem[:2]} | {link} | {lesson.question} | {time_needed} | {answer} |")
-    return "\n".join(lines) + "\n"
-
-
 def main():
     """Run the command of the command line; say in one sentence what does not fit."""
     parser = argparse.ArgumentParser(description="The garment classification series in batch.")
@@ -306,18 +302,27 @@ def main():
     runner.add_argument("--profile", default="lesson", help="fast, lesson or full")
     runner.add_argument("--notebooks", default="", help="for example '01 02'; all by default")
     runner.add_argument("--parameters", default="", help="for example 'epochs=3 seed=7'")
-    commands.add_parser("outputs", help="store the lesson results in the repository")
+    commands.add_parser("outputs", help="store the lesson outputs in the repository")
+    commands.add_parser("results", help="store the numbers of the full profile (up to 30 min)")
     options = parser.parse_args()
     try:
-        if options.command == "outputs":
-            plan = make_plan("lesson")
-            status = run(plan)
-            if not status:
-                store_outputs()
-            sys.exit(status)
-        sys.exit(run(make_plan(options.profile, options.notebooks, options.parameters)))
+        if options.command == "run":
+            plan = make_plan(options.profile, options.notebooks, options.parameters)
+        else:
+            plan = make_plan({"outputs": "lesson", "results": "full"}[options.command])
     except ValueError as error:
         sys.exit(f"Nothing was run: {error}")
+    status = run(plan)
+    if options.command != "run" and status:
+        sys.exit("\nNothing was stored, because not all notebooks succeeded.")
+    try:
+        if options.command == "outputs":
+            store_outputs()
+        if options.command == "results":
+            store_results(plan)
+    except ValueError as error:
+        sys.exit(f"\n{error}")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -401,6 +401,19 @@ def test_headlines_and_answer():
     assert (reports.headlines(empty), reports.answer(empty)) == ([], None)
 
 
+def test_published_numbers_stand_beside_ours(tmp_path):
+    notebook = example()
+    (cell,) = [cell for cell in notebook.cells if cell.source == "evaluation.headline(...)"]
+    first = cell.outputs[0].metadata["garment"]["headline"]
+    first.update(published=1234.5, source="a <course>")
+    for soup in (report(notebook, tmp_path), index(tmp_path)):
+        beside = [line.find(class_="published") for line in soup.find_all(class_="headline")]
+        assert [tag and tag.get_text() for tag in beside] == [
+            "published 1,234.5 (a <course>)",
+            None,
+        ]
+
+
 def test_two_answers_are_refused():
     notebook = new_notebook(cells=[code_cell("answer()", answer("Yes."), answer("No."))])
     with pytest.raises(ValueError, match="one answer, this one gives 2"):

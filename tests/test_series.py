@@ -1,5 +1,6 @@
 """The series in batch: refused before it runs or run to the end, however often it is stopped."""
 
+import csv
 import json
 import os
 import re
@@ -68,14 +69,8 @@ def test_language_is_a_parameter_of_every_notebook():
 # What is stored
 
 
-def test_the_overview_in_the_readme_is_that_of_the_stored_notebooks():
-    readme = series.README.read_text("utf-8")
-    assert series.TABLE.search(readme)
-    assert series.TABLE.sub(rf"\g<1>{series.overview()}\g<2>", readme) == readme, "make outputs"
-
-
 def test_figures_are_those_of_the_readme_and_of_the_notebooks():
-    shown = set(re.findall(r"\(figures/(\w+\.png)\)", series.README.read_text("utf-8")))
+    shown = set(re.findall(r"\(figures/(\w+\.png)\)", (ROOT / "README.md").read_text("utf-8")))
     assert shown == {path.name for path in FIGURES.glob("*.png")} and shown
     stored = {
         f"{stem[:2]}_{name}.png": png
@@ -162,6 +157,68 @@ def test_a_refused_run_leaves_no_trace(small):
     status, text = small.python("garment_utils.series", "run", "--parameters", "epoch=3")
     assert status == 1 and "Nothing was run: 01_small has no parameter 'epoch'" in text
     assert not (small.folder / "build").exists()
+
+
+MEASURED = """\
+from garment_utils import evaluation
+evaluation.headline("score", [epochs, epochs + 2], published=(0.5, "a course"))
+evaluation.headline("share", "1 of 2")
+evaluation.answer(f"It is {epochs}.")"""
+
+
+@pytest.fixture
+def measured(small):
+    """Small notebooks, the first one with results, and a README that shows no pictures."""
+    write_lesson(small, 1, MEASURED)
+    (small.lessons / "profiles.yml").write_text("lesson: {}\nfull: {01_small: {epochs: 9}}\n")
+    small.readme = small.folder / "README.md"
+    small.readme.write_text(re.sub(r"!\[.*", "", small.readme.read_text("utf-8")), "utf-8")
+    small.csv = small.folder / "figures" / "results.csv"
+    small.csv.unlink(missing_ok=True)
+    return small
+
+
+def test_results_are_stored_whole_or_not_at_all(measured):
+    before = measured.readme.read_bytes()
+    write_lesson(measured, 2, "1 / 0")
+    status, text = measured.python("garment_utils.series", "results")
+    assert status == 1 and "Nothing was stored, because not all notebooks succeeded" in text
+    assert not measured.csv.exists() and measured.readme.read_bytes() == before
+    write_lesson(measured, 2, "print('two')")
+    status, text = measured.python("garment_utils.series", "results")
+    assert status == 0 and "score  10.000 ± 1.414 (2 runs); published 0.5 (a course)" in text
+    header, *rows = csv.reader(measured.csv.read_text("utf-8").splitlines())
+    assert [row[:8] for row in rows] == [
+        ["01_small", "score", "2", "10.0", "1.41421", "0.5", "a course", "10.000 ± 1.414 (2 runs)"],
+        ["01_small", "share", "", "", "", "", "", "1 of 2"],
+        ["01_small", "answer", "", "", "", "", "", "It is 9."],
+        ["02_small", "answer", "", "", "", "", "", ""],
+        ["03_small", "answer", "", "", "", "", "", ""],
+    ]
+    origin = [dict(zip(header, row, strict=True)) for row in rows]
+    assert {row["profile"] for row in origin} == {"full"}
+    assert {row["versions"] for row in origin} == {series.results.versions()}
+    readme = measured.readme.read_text("utf-8")
+    assert "| 1 min | It is 9. |" in readme
+    assert "| score | 10.000 ± 1.414 (2 runs) | 0.5 (a course) |" in readme
+    status, text = measured.python("garment_utils.series", "outputs")
+    assert status == 0 and "Not yet" not in text
+    assert measured.readme.read_text("utf-8") == readme  # outputs are of lesson, answers of full
+
+
+def test_outputs_are_stored_before_there_are_results(measured):
+    status, text = measured.python("garment_utils.series", "outputs")
+    assert status == 0
+    assert "Not yet: figures/results.csv has no results of 01_small: run make results" in text
+    assert "| 1 min | – |" in measured.readme.read_text("utf-8")
+
+
+def test_other_versions_make_a_run_anew(small):
+    assert small.python("garment_utils.series", "run")[0] == 0
+    small.replace("garment_utils/results.py", '"Python {python}, ', '"Python {python}.x, ')
+    status, text = small.python("garment_utils.series", "run")
+    assert status == 0 and "up to date" not in text
+    assert "up to date" in small.python("garment_utils.series", "run")[1]
 
 
 def kill_tree(process):
