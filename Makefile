@@ -5,7 +5,8 @@
 #   make run NOTEBOOKS="02" PARAMS="epochs=3"    some notebooks, other parameters, own folder
 #   make test                                    everything that proves the project
 #   make lab                                     JupyterLab
-#   make outputs                                 store the results of `make run` in the repository
+#   make outputs                                 store what `make run` showed in the notebooks
+#   make results                                 the README's numbers, from PROFILE=full (30 min)
 #   make tolerances                              measure what other processors change
 #   make lock                                    renew requirements.txt
 #   make clean                                   remove what was built
@@ -26,7 +27,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test lab outputs tolerances lock clean
+.PHONY: run test lab outputs results tolerances lock clean
 
 run: $(INSTALLED)
 	@$(BIN)/python -m garment_utils.series run --profile '$(PROFILE)' \
@@ -37,7 +38,7 @@ test: $(INSTALLED)
 	    || echo "npm could not install axe-core: the accessibility check will be skipped"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: $(INSTALLED)
@@ -45,6 +46,9 @@ lab: $(INSTALLED)
 
 outputs: $(INSTALLED)
 	@$(BIN)/python -m garment_utils.series outputs
+
+results: $(INSTALLED)
+	@$(BIN)/python -m garment_utils.series results
 
 tolerances: $(INSTALLED)
 	@$(BIN)/python tests/measure_tolerances.py

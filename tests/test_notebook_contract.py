@@ -32,6 +32,7 @@ TITLE = re.compile(
     r"# (?P<title>\S.*)\n\n\*\*(?P<question>\S.*\?)\*\*\n\n"
     r"(?P<number>\d+) of (?P<total>\d+) · \d+ min on two cores"
 )
+TRAINS = {"training.train_or_load", "learning_rate.range_test", "learning_rate.grid", "model.fit"}
 BULLETS = 3
 CELLS = range(20, 36)
 # A median, a 90th percentile and a limit for the lines of a code cell.
@@ -519,6 +520,16 @@ def check_time(page):
     ]
 
 
+def check_test_images(page):
+    """Once the test images are opened, nothing is trained any more."""
+    problems, opened = [], False
+    for cell in page.code:
+        if opened and calls(tree(cell)) & TRAINS:
+            problems.append(f"{at(cell)} trains after the test images were opened")
+        opened = opened or "garments.test" in cell.source
+    return problems
+
+
 def check_display(page):
     """Figures are displayed by the package, with name and alt text."""
     problems = []
@@ -629,7 +640,7 @@ def check_figures(page):
 def check_answer(page):
     """One answer, at least one headline; nbval compares their text, so metadata must agree."""
     problems = []
-    answers = headlines = 0
+    answers, labels = 0, []
     for cell, output in page.outputs:
         about = output.get("metadata", {}).get("garment", {})
         text = output.get("data", {}).get("text/plain")
@@ -638,14 +649,25 @@ def check_answer(page):
             if not about["answer"].strip() or about["answer"] != text:
                 problems.append(f"{at(cell)}: the answer is not the printed one")
         if "headline" in about:
-            headlines += 1
-            if "{label}: {value}".format(**about["headline"]) != text:
+            labels.append(about["headline"]["label"])
+            if headline_texts(about["headline"]) != {text}:
                 problems.append(f"{at(cell)}: the headline is not the printed one")
     if answers != 1:
         problems.append(f"{answers} answers, expected one")
-    if not headlines:
+    if not labels:
         problems.append("no headline number")
+    if len(labels) > len(set(labels)):
+        problems.append(f"two headlines have one label: {labels}")
     return problems
+
+
+def headline_texts(about) -> set[str]:
+    """Return what a headline must print by the value in its metadata, and by the numbers there."""
+    values = ["{value}"]
+    if "mean" in about:
+        values += ["{mean:.3f} ± {sd:.3f} ({n} runs)" if "sd" in about else "{mean:,}"]
+    beside = "; published {published:,} ({source})" if "published" in about else ""
+    return {f"{{label}}: {value}{beside}".format(**about) for value in values}
 
 
 RULES = {name[6:]: rule for name, rule in globals().items() if name.startswith("check_")}
@@ -675,6 +697,8 @@ def test_notebook_keeps(rule, stem):
 PROSE_CELL = "This sentence has ten words in it, as you see. " * 2
 TAUGHT = "def halve(values):\n    return values / 2"
 TWIN = 'def halve(values):\n    """Return half of each value."""\n    return values / 2'
+SCORE = {"label": "score", "value": "0.5", "n": 1, "mean": 0.5}
+PUBLISHED = {"published": 0.4, "source": "a course"}
 
 
 def shown(text, **metadata):
@@ -720,7 +744,12 @@ def valid_page() -> Page:
             "score(total)",
             id="score",
             metadata={"garment": {"tolerance": 0.01, "trains": 2}},
-            outputs=[shown("score: 0.5", garment={"headline": {"label": "score", "value": "0.5"}})],
+            outputs=[
+                shown(
+                    "score: 0.5; published 0.4 (a course)",
+                    garment={"headline": {**SCORE, **PUBLISHED}},
+                )
+            ],
         ),
         new_code_cell(
             "tell(total)", id="answer", outputs=[shown("Half.", garment={"answer": "Half."})]
@@ -821,6 +850,7 @@ def repeat(name, times):
 
 ALT = ["metadata", "image/png", "alt"]
 NAME = ["metadata", "image/png", "name"]
+HEADLINE = ["metadata", "garment", "headline"]
 PARTS = ("intro", "reading")
 LONG = "\n".join(f"a{line} = {line}" for line in range(8))
 
@@ -919,6 +949,13 @@ BREAKAGES = [
     ("twins", edit("taught", "/ 2", "/ 3")),
     ("twins", edit("taught", "halve", "half")),
     ("twins", add("derived", "\nif total:\n    def hidden(x):\n        return x")),
+    (
+        "test_images",
+        lambda page: [
+            add("code-a", "\nimages = garments.test.images")(page),
+            add("code-b", "\ntrained = training.train_or_load(total)")(page),
+        ],
+    ),
     ("counts", change_cell("derived", execution_count=None)),
     ("counts", change_cell("derived", execution_count=7)),
     ("counts", lambda page: [c.update(execution_count=c.execution_count + 1) for c in page.code]),
@@ -949,6 +986,11 @@ BREAKAGES = [
     ("answer", drop("score")),
     ("answer", change_output("answer", ["data", "text/plain"], "Third.")),
     ("answer", change_output("score", ["data", "text/plain"], "score: 0.6")),
+    ("answer", change_output("score", [*HEADLINE, "value"], "0.6")),
+    ("answer", change_output("score", [*HEADLINE, "mean"], 0.6)),
+    ("answer", change_output("score", [*HEADLINE, "sd"], 0.1)),
+    ("answer", change_output("score", [*HEADLINE, "published"], 0.6)),
+    ("answer", repeat("score", 1)),
 ]
 
 
