@@ -54,6 +54,7 @@ def execute(paths, environment):
                 node,
                 timeout=1800,
                 kernel_name="python3",
+                coalesce_streams=True,  # as nbval does
                 resources={"metadata": {"path": str(path.parent)}},
             )
             variables = {**os.environ, **environment, "GARMENT_MODELS": models}

@@ -10,9 +10,10 @@ This pytest plugin adds, from a code cell's metadata under the key ``garment``:
 ``"trains": 15``
     the cell must train 15 models, not load them: so many new files appear in the model folder.
 
-The kernels work with a model folder that is empty at the start and removed at the end. What they
-write to stderr counts even if it does not pass through Python. A table of how far the numbers
-moved ends each replay. Cells without a tolerance are compared by nbval alone.
+Each notebook's kernel works with a model folder of its own, empty at the start and removed at the
+end: every notebook must run alone. What kernels write to stderr counts even if it does not pass
+through Python. A table of how far the numbers moved ends each replay. Cells without a tolerance
+are compared by nbval alone.
 """
 
 import copy
@@ -204,12 +205,14 @@ def compare_with_tolerance(cell_item, compare, new, stored, skip_compare=None) -
     return equal
 
 
-def start_kernel_with_watched_stderr(start):
-    """Start a notebook's kernel without ``PYTEST_CURRENT_TEST`` in its environment.
+def start_kernel(start, models):
+    """Start a notebook's kernel with an empty model folder and with its stderr watched.
 
-    With that variable ipykernel leaves file descriptor 2 alone, and what TensorFlow's C++ code
-    writes there would be in a learner's notebook and not in the replay.
+    With ``PYTEST_CURRENT_TEST`` in its environment ipykernel leaves file descriptor 2 alone, and
+    what TensorFlow's C++ code writes there would be in a learner's notebook and not in the replay.
     """
+    if models:
+        models.empty()
     current_test = os.environ.pop("PYTEST_CURRENT_TEST", None)
     try:
         start()
@@ -232,6 +235,10 @@ class ReplayModels:
         self.folder = tempfile.mkdtemp(prefix="garment-models-")
         os.environ["GARMENT_MODELS"] = self.folder
 
+    def empty(self):
+        """Let kernels that start from now on work with a new folder."""
+        os.environ["GARMENT_MODELS"] = tempfile.mkdtemp(dir=self.folder)
+
     def pytest_unconfigure(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.saved is None:
@@ -246,11 +253,12 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collect_file():
+def pytest_collect_file(parent):
     collectors = yield
+    models = parent.config.pluginmanager.get_plugin("garment-replay-models")
     for collector in collectors:
         if isinstance(collector, IPyNbFile):
-            collector.setup = partial(start_kernel_with_watched_stderr, collector.setup)
+            collector.setup = partial(start_kernel, collector.setup, models)
     return collectors
 
 
