@@ -197,8 +197,8 @@ def comparison(rows):
         return "There are none yet: `make results` has not been run.\n"
     lines = [
         f"From the profile `{rows[0]['profile']}` with {rows[0]['versions']}. ± is the standard "
-        "deviation between runs that differ in their seed alone. Where something was chosen, "
-        "validation images chose it; test images only scored what came of it.",
+        "deviation between runs that differ in their seed alone. Nothing was chosen by test "
+        "images; they only scored what came of the choices.",
         "",
         _row("", "result", "ours", "published"),
         "|---" * 4 + "|",
