@@ -30,9 +30,7 @@ def mean_interval(values):
     Returns:
         low and high end, floats.
     """
-    values = np.asarray(values, dtype=float)
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), error)
+    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
     return float(low), float(high)
 
 

@@ -38,7 +38,7 @@ def range_test(model, scale, train, *, batch_size, seed, lowest=1e-5, highest=1.
 
     Every loss is that of its own batch, taken before the step: a running mean, which Keras
     reports, would still speak of the small rates when the rate is already large. The model gets
-    its weights back, and an optimizer of its own it keeps.
+    its weights back; an optimizer it was compiled with is not used.
 
     Source: Smith (2017), Cyclical learning rates for training neural networks, section 3.3, with
     a step a batch instead of several epochs.
@@ -98,7 +98,7 @@ def range_test(model, scale, train, *, batch_size, seed, lowest=1e-5, highest=1.
 def suggest_rate(test):
     """Return the learning rate at which the loss has come nine tenths of its way down.
 
-    The rate of the lowest loss itself is too large: there, what is gained is about to be lost.
+    Not that of the lowest loss: the valley is flat, so its lowest place is luck.
 
     Args:
         test: what ``range_test`` returns.
@@ -135,18 +135,13 @@ def grid(build, scale, train, validation, *, rates, seeds, epochs, batch_size):
     Returns:
         DataFrame of validation accuracies after the last epoch: one row a rate, one column a seed.
     """
-    accuracies = pd.DataFrame(index=pd.Index(rates, name="learning_rate"), columns=list(seeds))
+    settings = {"epochs": epochs, "batch_size": batch_size}
+    index = pd.Index(rates, name="learning_rate")
+    accuracies = pd.DataFrame(index=index, columns=seeds, dtype=float)
     for rate in rates:
         for seed in seeds:
             trained = train_or_load(
-                build,
-                scale,
-                train,
-                validation,
-                epochs=epochs,
-                batch_size=batch_size,
-                seed=seed,
-                learning_rate=rate,
+                build, scale, train, validation, seed=seed, learning_rate=rate, **settings
             )
             accuracies.loc[rate, seed] = trained.history["val_accuracy"].iloc[-1]
-    return accuracies.astype(float)
+    return accuracies
