@@ -288,7 +288,11 @@ def probabilities_of_runs(fits, scale, part):
         ``(runs, n, 10)`` float32.
     """
     pixels = scale.apply(part.images)
-    return np.stack([fit.model(pixels).numpy() for fit in fits])
+    # A thousand at a time: the feature maps of all at once would take more than a gigabyte.
+    batches = [pixels[start : start + 1000] for start in range(0, len(pixels), 1000)]
+    return np.stack(
+        [np.concatenate([fit.model(batch).numpy() for batch in batches]) for fit in fits]
+    )
 
 
 def mistakes(probabilities, labels):

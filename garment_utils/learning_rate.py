@@ -1,4 +1,4 @@
-"""Adam, the range test that suggests its learning rate, and the grid that verifies it."""
+"""Adam and Adadelta, the range test that suggests a learning rate, the grid that verifies it."""
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,70 @@ def adam_step(weights, gradient, mean, square, step, rate, tiny=1e-7):
     direction = mean / (1 - 0.9**step)
     size = (np.sqrt(square) + tiny) / np.sqrt(1 - 0.999**step)
     return weights - rate * direction / size, mean, square
+
+
+def adadelta_step(weights, gradient, square, moved, rate, tiny=1e-7):
+    """Make one step of the optimizer Adadelta.
+
+    Source: Zeiler (2012), ADADELTA: an adaptive learning rate method, algorithm 1, with Keras'
+    constants and its learning rate in front, which the paper does not have.
+
+    Args:
+        weights, gradient: floats of one shape.
+        square, moved: running means of the squared gradient and of the squared step without the
+            rate; 0 before the first step.
+        rate: learning rate; 1 is the paper's optimizer.
+        tiny: what starts the first step, when nothing has moved yet.
+
+    Returns:
+        new weights, square and moved, each of the shape of the weights.
+    """
+    square = 0.95 * square + 0.05 * gradient**2
+    step = gradient * np.sqrt(moved + tiny) / np.sqrt(square + tiny)
+    moved = 0.95 * moved + 0.05 * step**2
+    return weights - rate * step, square, moved
+
+
+def walk(optimizer, gradient, steps=100):
+    """Let an optimizer move one weight along a gradient that stays the same.
+
+    Args:
+        optimizer: Keras optimizer, not used before.
+        gradient: float.
+        steps: how many.
+
+    Returns:
+        list of floats, how far the weight is from its start after each step.
+    """
+    weight = keras.Variable([0.0])
+    gradients = [keras.ops.convert_to_tensor([gradient], "float32")]
+    distances = []
+    for _ in range(steps):
+        optimizer.apply(gradients, [weight])
+        distances.append(abs(float(weight.numpy()[0])))
+    return distances
+
+
+def one_cycle(peak, *, images, epochs, batch_size):
+    """Return a schedule: the rate rises to ``peak`` in a quarter of the steps, then falls to 0.
+
+    Source: Smith (2018), A disciplined approach to neural network hyper-parameters, section 4;
+    falling along a cosine, as Keras' ``CosineDecay`` does.
+
+    Args:
+        peak: the highest learning rate.
+        images: how many are trained on.
+        epochs: passes over the images.
+        batch_size: images per step.
+
+    Returns:
+        Keras schedule for exactly ``epochs`` epochs.
+    """
+    steps = -(-images // batch_size) * epochs
+    rising = steps // 4
+    return keras.optimizers.schedules.CosineDecay(
+        peak / 25, steps - rising, warmup_target=peak, warmup_steps=rising
+    )
 
 
 def range_test(model, scale, train, *, batch_size, seed, lowest=1e-5, highest=1.0):

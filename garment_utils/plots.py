@@ -511,12 +511,76 @@ def plot_confusion(table, names, *, title="", ax=None):
             dark = value > 0.6 * mistakes.max()
             style = {"color": "white" if dark else "black", "fontsize": 10}
         ax.text(column, row, text, ha="center", va="center", **style)
-    places = range(len(names))
-    ax.set(xticks=places, yticks=places, title=title, xlabel="predicted", ylabel="actual")
-    ax.set_xticklabels(names, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticklabels(names)
-    ax.tick_params(length=0)
+    _name_classes(ax, names, title)
     return ax
+
+
+def plot_confusion_change(change, names, *, title="", ax=None):
+    """Draw by how much each cell of a table of shares has changed; return the Axes.
+
+    Args:
+        change: ``(10, 10)`` differences of shares, row = actual class, column = predicted class.
+        names: the ten class names.
+        title: text above the table.
+        ax: Axes to draw on; a new one by default.
+    """
+    ax = ax or plt.subplots(figsize=(9, 6.2), layout="constrained")[1]
+    limit = np.abs(change).max()
+    ax.imshow(change, cmap="PuOr_r", vmin=-limit, vmax=limit, aspect="auto")
+    for (row, column), value in np.ndenumerate(change):
+        text = f"{value:+.2f}"
+        small = float(text) == 0  # there are many: they stay in the background
+        strong = abs(value) > 0.6 * limit
+        style = {"color": "0.75" if small else "white" if strong else "black", "fontsize": 9}
+        ax.text(column, row, "0" if small else text, ha="center", va="center", **style)
+    _name_classes(ax, names, title)
+    return ax
+
+
+def plot_walks(walks, *, ax=None):
+    """Draw how far a weight has come after each step, on a logarithmic axis.
+
+    Args:
+        walks: dict, name of the optimizer → distances after step 1, 2, …
+        ax: Axes to draw on; a new one by default.
+
+    Returns:
+        Axes.
+    """
+    ax = ax or plt.subplots(figsize=(9, 3.6), layout="constrained")[1]
+    for name, distances in walks.items():
+        ax.plot(range(1, len(distances) + 1), distances, lw=2.5, label=name)
+    ax.set(yscale="log", xlabel="step", ylabel="distance from the start")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    return ax
+
+
+def plot_costs(runs):
+    """Draw test accuracy against time, parameters and training images; return the Figure.
+
+    Args:
+        runs: DataFrame, one row a training, with the columns ``arm``, ``seconds``,
+            ``parameters``, ``images`` and ``accuracy``. Arms whose name ends with "images" are
+            drawn in the third panel alone, with the arm of the same name trained on all.
+    """
+    base = runs["arm"].str.replace(r", [\d,]+ images$", "", regex=True)  # the arm it belongs to
+    fewer = runs["arm"] != base
+    panels = {
+        "seconds": (~fewer, "seconds of fitting"),
+        "parameters": (~fewer, "parameters"),
+        "images": (base.isin(base[fewer]), "training images"),
+    }
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
+    for ax, (column, (shown, label)) in zip(axes, panels.items(), strict=True):
+        for number, arm in enumerate(dict.fromkeys(base)):
+            its = runs[shown & (base == arm)]
+            style = {"color": f"C{number}", "alpha": 0.7, "ms": 7}
+            ax.plot(its[column], its["accuracy"], "os^DvP"[number % 6], **style, label=arm)
+        ax.set(xscale="log", xlabel=label)
+    axes[0].set_ylabel("test accuracy")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    return figure
 
 
 def plot_resamples(draws, interval, others, *, label, ax=None):
@@ -598,8 +662,359 @@ def plot_pair_differences(differences, intervals, names, *, ax=None):
     return ax
 
 
+def plot_hidden_units(moments):
+    """Draw the weights of hidden units as pictures: a column a unit, a row a moment of training.
+
+    Zero is white. All pictures share one color scale, which ends where 99 of 100 weights do:
+    single large ones would make all others pale.
+
+    Args:
+        moments: dict, name of the moment → ``(units, 28, 28)`` float, the same units in each;
+            red adds to what the unit receives, blue takes away.
+
+    Returns:
+        Figure.
+    """
+    weights = np.stack(list(moments.values()))  # (moments, units, 28, 28)
+    rows, columns = weights.shape[:2]
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(columns + 0.8, 1.1 * rows), squeeze=False, layout="compressed"
+    )
+    limit = np.quantile(np.abs(weights), 0.99)
+    for (row, column), ax in np.ndenumerate(axes):
+        drawn = _draw_signed(weights[row, column], limit, ax)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    for ax, name in zip(axes[:, 0], moments, strict=True):
+        ax.set_ylabel(name)
+    for unit, ax in enumerate(axes[0]):
+        ax.set_title(f"unit {unit}", fontsize=9)
+    figure.colorbar(drawn, ax=axes, label="weight", extend="both", shrink=0.8)
+    return figure
+
+
+def plot_class_weights(means, weights, names):
+    """Draw the mean garment of each class above its weights in a linear model; return the Figure.
+
+    Args:
+        means: ``(10, 28, 28)``, gray levels 0–255.
+        weights: ``(10, 28, 28)`` float; red adds to the score of the class, blue takes away.
+        names: the ten class names.
+    """
+    figure, axes = plt.subplots(4, 5, figsize=(7.6, 6.2), layout="compressed")
+    limit = np.quantile(np.abs(weights), 0.99)  # single large weights would make others pale
+    for label, name in enumerate(names):
+        row, column = 2 * (label // 5), label % 5
+        plot_garment(means[label], title=name, ax=axes[row, column])
+        drawn = _draw_signed(weights[label], limit, axes[row + 1, column])
+        axes[row + 1, column].set_axis_off()
+    figure.colorbar(drawn, ax=axes, label="weight", extend="both", shrink=0.6)
+    return figure
+
+
+def plot_biases(biases, silent):
+    """Draw biases as bars, one panel for each moment of the training; return the Figure.
+
+    Args:
+        biases: dict, name of the moment → ``(units,)`` float.
+        silent: ``(units,)`` bool; these units get a point at the end of their bar.
+
+    Raises:
+        ValueError: the biases are not those of these units.
+    """
+    for values in biases.values():
+        if len(values) != len(silent):
+            raise ValueError(
+                f"expected a bias for each of {len(silent)} hidden units, got {len(values)}; "
+                "are they of another layer?"
+            )
+    size = (9, 1.2 * len(biases))
+    figure, axes = plt.subplots(
+        len(biases), 1, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
+    for ax, (name, values) in zip(axes[:, 0], biases.items(), strict=True):
+        ax.bar(range(len(values)), values, width=0.9, lw=0, label="one unit")
+        points = {"color": "C1", "ms": 3, "label": "one that is silent in the end"}
+        ax.plot(np.flatnonzero(silent), values[silent], "o", **points)
+        ax.axhline(0, color="black", lw=0.5)
+        ax.set_ylabel(name, rotation=0, ha="right", va="center")
+    axes[0, 0].legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
+    axes[-1, 0].set_xlabel("hidden unit")
+    figure.supylabel("bias", fontsize=10)
+    return figure
+
+
+def plot_pixel_maps(maps):
+    """Draw numbers that belong to the pixels, each table with its own color bar; return the Figure.
+
+    Args:
+        maps: dict, what the numbers are → ``(28, 28)`` float.
+    """
+    figure, axes = plt.subplots(
+        1, len(maps), figsize=(4 * len(maps), 3.2), squeeze=False, layout="compressed"
+    )
+    for ax, (name, values) in zip(axes[0], maps.items(), strict=True):
+        drawn = ax.imshow(values, cmap="viridis", vmin=0)
+        ax.set_title(name)
+        ax.set_axis_off()
+        figure.colorbar(drawn, ax=ax, shrink=0.9)
+    return figure
+
+
+def plot_filters(filters, maps, *, count=9):
+    """Draw the first filters of a convolution, and below each what it makes of a garment.
+
+    Args:
+        filters: ``(rows, columns, 1, n)`` float, as Keras stores them; zero is white, red
+            positive, blue negative.
+        maps: ``(height, width, n)`` float, their feature maps; each is drawn on its own gray
+            scale, the largest value white.
+        count: how many to draw.
+
+    Returns:
+        Figure.
+    """
+    figure, axes = plt.subplots(
+        2, count, figsize=(1.1 * count, 2.8), squeeze=False, layout="compressed"
+    )
+    limit = np.abs(filters[..., :count]).max()
+    for number, (upper, lower) in enumerate(axes.T):
+        _draw_signed(filters[:, :, 0, number], limit, upper)
+        upper.set_title(f"filter {number}", fontsize=9)
+        lower.imshow(maps[:, :, number], cmap="gray")
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return figure
+
+
+def plot_liked(pictures, probabilities, names):
+    """Draw the picture each class likes best, one row a network; return the Figure.
+
+    Args:
+        pictures: dict, name of the network → ``(10, 28, 28)``, pixels from 0 to 1, one a class.
+        probabilities: dict, the same names → ``(10, 10)``, the network's answers to its pictures;
+            what it gives to the class is written below each.
+        names: the ten class names.
+    """
+    figure, axes = plt.subplots(
+        len(pictures), 10, figsize=(11, 1.5 * len(pictures)), squeeze=False, layout="compressed"
+    )
+    for row, network in zip(axes, pictures, strict=True):
+        for label, ax in enumerate(row):
+            ax.imshow(pictures[network][label], cmap="gray", vmin=0, vmax=1)
+            share = probabilities[network][label, label]
+            ax.set(xticks=[], yticks=[], xlabel=f"{share:.3f}")
+            ax.spines[:].set_visible(False)
+        row[0].set_ylabel(network)
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name, fontsize=9)
+    return figure
+
+
+def plot_occlusions(table, maps, part, names):
+    """Draw mistakes, and below each where a patch takes probability away; return the Figure.
+
+    The line in a map is the outline of the garment.
+
+    Args:
+        table: some rows of a DataFrame made by ``evaluation.mistakes``.
+        maps: an array ``(28, 28)`` for each of them, made by ``inspection.occlusion_map``: red
+            where the patch takes probability away, blue where it gives some.
+        part: the part in which the mistakes were made, a Split.
+        names: the ten class names.
+    """
+    figure, axes = plt.subplots(
+        2, len(maps), figsize=(1.3 * len(maps) + 0.8, 3.8), squeeze=False, layout="compressed"
+    )
+    for mistake, values, upper, lower in zip(table.itertuples(), maps, *axes, strict=True):
+        image = part.images[mistake.position]
+        title = f"predicted:\n{names[mistake.predicted]}\nlabel:\n{names[mistake.label]}"
+        plot_garment(image, title=title, ax=upper)
+        drawn = _draw_signed(values, 1, lower)
+        # The outline of the garment, without gray levels that cannot be seen. A margin of zeros
+        # closes it where the garment touches the border.
+        outline, places = np.pad(image, 1) > 30, range(-1, 29)
+        lower.autoscale(False)
+        lower.contour(places, places, outline, levels=[0.5], colors="0.3", linewidths=0.7)
+        lower.set_axis_off()
+    figure.colorbar(drawn, ax=axes, label="probability lost", ticks=[-1, 0, 1], shrink=0.5)
+    return figure
+
+
+def _draw_signed(picture, limit, ax):
+    """Draw numbers around zero, which is white: red above, blue below."""
+    return ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)
+
+
+def _name_classes(ax, names, title):
+    """Write the class names along both sides of a table of actual by predicted class."""
+    places = range(len(names))
+    ax.set(xticks=places, yticks=places, title=title, xlabel="predicted", ylabel="actual")
+    ax.set_xticklabels(names, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticklabels(names)
+    ax.tick_params(length=0)
+
+
 def _rows_of_runs(shape):
     """Return the height of each point: a row for each pair, its runs a little under each other."""
     runs, pairs = shape
     step = (np.arange(runs) - (runs - 1) / 2) * 0.7 / runs
     return np.arange(pairs) + step[:, None]
+
+
+def plot_window(image, kernel, row, column):
+    """Draw one multiply-and-add: a window of a garment, times a kernel, and the products to add.
+
+    Args:
+        image: ``(28, 28)`` uint8.
+        kernel: ``(height, width)`` numbers.
+        row, column: upper left pixel of the window.
+
+    Returns:
+        Figure: the garment with a frame around the window, and the window, in the same grays;
+        kernel and products, blue below zero and red above. All three have their numbers.
+    """
+    height, width = kernel.shape
+    window = image[row : row + height, column : column + width].astype(int)
+    products = window * kernel
+    figure, axes = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")
+    plot_garment(image, ax=axes[0])
+    corner = (column - 0.5, row - 0.5)
+    axes[0].add_patch(plt.Rectangle(corner, width, height, fill=False, ec="tab:orange", lw=2))
+    axes[1].imshow(window, cmap="gray", vmin=0, vmax=255)
+    _frame(axes[1])
+    _write_numbers(axes[1], window)
+    _draw_kernel(kernel, axes[2])
+    _draw_kernel(products, axes[3])
+    titles = ("the window", "× the kernel", f"= products; their sum: {products.sum():g}")
+    for ax, title in zip(axes[1:], titles, strict=True):
+        ax.set_title(title)
+    return figure
+
+
+def plot_filtered(images, names, kernels, maps):
+    """Draw what filters make of garments: a row a garment, a column a filter; return the Figure.
+
+    Args:
+        images: ``(n, 28, 28)`` uint8.
+        names: n texts, one a garment.
+        kernels: dict, name of the filter → ``(height, width)``, drawn above its column, blue
+            below zero and red above.
+        maps: dict, the same names → list of n maps, in the order of the images. A column shares
+            its colors: gray from zero up, or blue below zero and red above.
+    """
+    rows, columns = len(images) + 1, len(kernels) + 1
+    size = (1.7 * columns, 1.7 * rows + 0.3)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained")
+    axes[0, 0].set_axis_off()
+    for ax, image, name in zip(axes[1:, 0], images, names, strict=True):
+        plot_garment(image, title=name, ax=ax)
+    for column, (name, kernel) in zip(axes[:, 1:].T, kernels.items(), strict=True):
+        _draw_kernel(kernel, column[0])
+        column[0].set_title(name)
+        _draw_maps(column[1:], maps[name])
+    return figure
+
+
+def plot_map_sizes(maps):
+    """Draw maps side by side, a pixel of each as large as a pixel of the others.
+
+    Args:
+        maps: dict, name → ``(height, width)``; the first may be the garment.
+
+    Returns:
+        Figure. Each map has colors of its own: gray from zero up, or blue below zero, red above.
+    """
+    widths = [values.shape[1] for values in maps.values()]
+    figure, axes = plt.subplots(
+        1, len(maps), figsize=(0.09 * sum(widths), 3.2), width_ratios=widths, layout="constrained"
+    )
+    for ax, (name, values) in zip(axes, maps.items(), strict=True):
+        _draw_maps([ax], [values])
+        ax.set_title(f"{name}\n{values.shape[0]} × {values.shape[1]}", fontsize=10)
+    return figure
+
+
+def plot_feature_maps(layers, channels):
+    """Draw some channels of layers, a row a layer, each map under its channel's number.
+
+    Args:
+        layers: dict, name of the row → ``(height, width, channels)``: maps, or kernels of one
+            input channel.
+        channels: dict, the same names → which channels to draw, as many in each row.
+
+    Returns:
+        Figure. A row shares its colors: gray from zero up, or blue below zero and red above.
+    """
+    count = len(next(iter(channels.values())))
+    size = (1.25 * count + 1.6, 1.45 * len(layers))
+    figure, axes = plt.subplots(
+        len(layers), count, figsize=size, squeeze=False, layout="constrained"
+    )
+    for row, (name, maps) in zip(axes, layers.items(), strict=True):
+        _draw_maps(row, [maps[:, :, channel] for channel in channels[name]])
+        for ax, channel in zip(row, channels[name], strict=True):
+            ax.set_title(f"channel {channel}", fontsize=9)
+        _name_row(row, name)
+    return figure
+
+
+def plot_windows(images, windows):
+    """Draw the parts of garments that channels answer to most; return the Figure.
+
+    Args:
+        images: ``(n, 28, 28)`` uint8.
+        windows: dict, number of the channel → list of ``(position, rows, columns)`` as
+            ``convolutions.strongest_windows`` returns it; a row for each channel.
+    """
+    count = len(next(iter(windows.values())))
+    figure, axes = plt.subplots(
+        len(windows),
+        count,
+        figsize=(0.9 * count + 1.6, 0.95 * len(windows)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, (channel, found) in zip(axes, windows.items(), strict=True):
+        for ax, (position, rows, columns) in zip(row, found, strict=True):
+            ax.imshow(images[position][rows, columns], cmap="gray", vmin=0, vmax=255)
+            _frame(ax)
+        _name_row(row, f"channel {channel}")
+    return figure
+
+
+def _draw_maps(axes, maps):
+    """Draw maps in the same colors: gray from zero up, or blue–white–red if any is negative."""
+    limit = max(np.abs(values).max() for values in maps) or 1
+    signed = min(values.min() for values in maps) < 0
+    colors = {"cmap": "RdBu_r", "vmin": -limit} if signed else {"cmap": "gray", "vmin": 0}
+    for ax, values in zip(axes, maps, strict=True):
+        ax.imshow(values, vmax=limit, **colors)
+        _frame(ax)
+
+
+def _draw_kernel(values, ax):
+    """Draw a small table with its numbers: zero white, red above, blue below."""
+    _draw_signed(values, np.abs(values).max() or 1, ax)
+    _frame(ax)
+    _write_numbers(ax, values)
+
+
+def _frame(ax):
+    """Draw a thin frame in place of axes: without it, a white border could not be seen."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="0.7", lw=0.8)
+
+
+def _write_numbers(ax, values):
+    """Write the number of each cell of a drawn table into it."""
+    drawn = ax.images[0]
+    for (row, column), value in np.ndenumerate(values):
+        dark = np.mean(drawn.cmap(drawn.norm(value))[:3]) < 0.5
+        number = f"{value:g}" if float(value).is_integer() else f"{value:.2f}"
+        style = {"color": "white" if dark else "black", "fontsize": 9}
+        ax.text(column, row, number, ha="center", va="center", **style)
+
+
+def _name_row(row, name):
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)

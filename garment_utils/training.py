@@ -33,11 +33,18 @@ def make_repeatable(seed):
     tf.config.experimental.enable_op_determinism()
 
 
-def compile_classifier(model, learning_rate=0.001, **options):
-    """Compile a classifier of integer labels with Adam; further options go to Keras."""
+def compile_classifier(model, learning_rate=0.001, optimizer="adam", **options):
+    """Compile a classifier of integer labels; further options go to Keras.
+
+    Args:
+        model: Keras classifier with probabilities as its output.
+        learning_rate: a number or a Keras schedule.
+        optimizer: Keras' name of one, such as ``"adam"`` or ``"adadelta"``.
+    """
+    # A fixed name: Keras would number them, and the number would end up in the key.
+    config = {"learning_rate": learning_rate, "name": optimizer}
     model.compile(
-        # A fixed name: Keras would number them, and the number would end up in the key.
-        optimizer=keras.optimizers.Adam(learning_rate, name="adam"),
+        optimizer=keras.optimizers.get({"class_name": optimizer, "config": config}),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         **options,
@@ -45,7 +52,16 @@ def compile_classifier(model, learning_rate=0.001, **options):
 
 
 def train_or_load(
-    build, scale, train, validation, *, epochs, batch_size, seed, learning_rate=0.001
+    build,
+    scale,
+    train,
+    validation,
+    *,
+    epochs,
+    batch_size,
+    seed,
+    learning_rate=0.001,
+    optimizer="adam",
 ):
     """Train a network, or load it if exactly this training was done before.
 
@@ -62,7 +78,8 @@ def train_or_load(
         epochs: passes over the training images.
         batch_size: images per step.
         seed: int; sets the initial weights and the order of the images.
-        learning_rate: of Adam.
+        learning_rate: a number or a Keras schedule, such as ``one_cycle`` returns.
+        optimizer: Keras' name of one.
 
     Returns:
         Trained: model; history with the columns ``epoch`` (from 1), ``loss``, ``accuracy``,
@@ -76,7 +93,7 @@ def train_or_load(
     validation.require("validation")
     make_repeatable(seed)
     model = build()
-    compile_classifier(model, learning_rate, steps_per_execution=STEPS_PER_EXECUTION)
+    compile_classifier(model, learning_rate, optimizer, steps_per_execution=STEPS_PER_EXECUTION)
     recipe = {
         "network": model.get_config(),
         "optimizer": model.optimizer.get_config(),

@@ -58,6 +58,33 @@ def test_adam_step_is_that_of_keras():
     assert np.allclose(weights, variable.numpy(), atol=1e-6)
 
 
+def test_adadelta_step_is_that_of_keras():
+    rng = np.random.default_rng(0)
+    weights, square, moved = rng.normal(size=4), 0.0, 0.0
+    variable = keras.Variable(weights)
+    optimizer = keras.optimizers.Adadelta(0.5)
+    for _ in range(5):
+        gradient = rng.normal(size=4) * [1, 1e-2, 1e-4, 0]
+        weights, square, moved = learning_rate.adadelta_step(weights, gradient, square, moved, 0.5)
+        optimizer.apply([keras.ops.convert_to_tensor(gradient, "float32")], [variable])
+    assert np.allclose(weights, variable.numpy(), atol=1e-6)
+
+
+def test_walk_notes_how_far_the_weight_is_after_each_step():
+    distances = learning_rate.walk(keras.optimizers.SGD(0.5), gradient=0.1, steps=3)
+    assert distances == pytest.approx([0.05, 0.1, 0.15])
+
+
+def test_one_cycle_rises_for_a_quarter_and_ends_at_zero():
+    schedule = learning_rate.one_cycle(0.02, images=1000, epochs=3, batch_size=96)  # 33 steps
+    rates = [float(schedule(step)) for step in range(34)]
+    assert rates[0] == pytest.approx(0.02 / 25)
+    assert np.argmax(rates) == 8
+    assert max(rates) == pytest.approx(0.02)
+    assert all(earlier > later for earlier, later in zip(rates[8:], rates[9:], strict=False))
+    assert rates[33] == pytest.approx(0, abs=1e-9)
+
+
 def test_weights_are_as_before(train, scale):
     model = new_model()
     before = model.get_weights()

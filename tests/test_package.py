@@ -9,7 +9,18 @@ import pytest
 from garment_utils.paths import ROOT
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy", "sklearn", "papermill")
-LEARNING = ("paths", "data", "preprocessing", "models", "training", "evaluation", "plots")
+LEARNING = (
+    "paths",
+    "data",
+    "preprocessing",
+    "convolutions",
+    "models",
+    "training",
+    "learning_rate",
+    "evaluation",
+    "inspection",
+    "plots",
+)
 
 
 def run_python(code):

@@ -180,6 +180,44 @@ def test_confusion_writes_shares_with_two_decimals_and_tells_zero_from_small():
     assert (texts[0, 1], texts[0, 2], texts[6, 0]) == ("0", "0.00", "0.16")
 
 
+def test_confusion_change_has_actual_rows_and_predicted_columns():
+    change = np.zeros((10, 10))
+    change[2, 7], change[7, 2] = 0.25, -0.125
+    ax = plots.plot_confusion_change(change, list("abcdefghij"))
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("actual", "predicted")
+    texts = cells_of(ax)
+    assert (texts[2, 7], texts[7, 2], texts[0, 0]) == ("+0.25", "-0.12", "0")
+    assert np.array_equal(picture_of(ax), change)
+    assert ax.images[0].get_clim() == (-0.25, 0.25)  # no change is white
+
+
+def test_walks_have_a_line_each():
+    ax = plots.plot_walks({"slow": [1e-6, 2e-6], "fast": [0.1, 0.2]})
+    assert ax.get_yscale() == "log"
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines) == ["slow", "fast"]
+    assert list(lines["fast"].get_xdata()) == [1, 2]
+    assert list(lines["slow"].get_ydata()) == [1e-6, 2e-6]
+
+
+def test_costs_draw_networks_on_all_images_and_one_of_them_on_fewer():
+    columns = ["arm", "seconds", "parameters", "images", "accuracy"]
+    rows = [("big", 100, 9, 55, 0.9), ("small", 10, 1, 55, 0.8)]
+    rows += [("small, longer", 20, 1, 55, 0.85), ("small, 5,000 images", 10, 1, 5, 0.6)]
+    figure = plots.plot_costs(pd.DataFrame(rows, columns=columns))
+    drawn = {
+        ax.get_xlabel(): sorted(
+            (x, y) for line in ax.lines for x, y in zip(*line.get_data(), strict=True)
+        )
+        for ax in figure.axes
+    }
+    assert drawn == {
+        "seconds of fitting": [(10, 0.8), (20, 0.85), (100, 0.9)],
+        "parameters": [(1, 0.8), (1, 0.85), (9, 0.9)],
+        "training images": [(5, 0.6), (55, 0.8)],
+    }
+
+
 def test_spread_names_its_axis():
     scores = pd.Series([0.1, 0.2], index=["a", "a"])
     assert plots.plot_spread(scores, {}).get_xlabel() == "accuracy"
@@ -319,3 +357,177 @@ def test_abstention_draws_a_curve_and_a_point_for_each_run():
     assert lines["one run"].get_xydata().tolist() == [[0.5, 1.0], [1.0, 0.8]]
     assert list(lines["if certainty meant nothing"].get_ydata()) == pytest.approx([0.7, 0.7])
     assert np.array_equal(lines["threshold chosen on validation"].get_xydata(), points)
+
+
+def numbers_of(ax):
+    return {place: float(text) for place, text in cells_of(ax).items()}
+
+
+def test_window_shows_the_numbers_that_are_multiplied():
+    kernel = np.array([[-1, 0, 2], [3, -4, 5]])
+    figure = plots.plot_window(IMAGES[0], kernel, 9, 4)
+    garment, window, table, products = figure.axes
+    (frame,) = garment.patches
+    assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (3.5, 8.5, 3, 2)
+    part = IMAGES[0][9:11, 4:7].astype(int)
+    assert picture_of(window).tolist() == part.tolist()
+    assert window.images[0].get_clim() == garment.images[0].get_clim() == (0, 255)
+    assert (signed_range(table), signed_range(products)) == (5, np.abs(part * kernel).max())
+    for ax, values in ((window, part), (table, kernel), (products, part * kernel)):
+        assert numbers_of(ax) == dict(np.ndenumerate(values))
+    assert products.get_title().endswith(f" {(part * kernel).sum()}")
+
+
+def test_filtered_garments_stand_in_their_row_and_column():
+    kernels = {"steps": np.array([[-1, 1]]), "blur": np.full((2, 2), 0.25)}
+    steps = [RNG.normal(size=(28, 27)) for _ in range(3)]
+    maps = {"steps": steps, "blur": [RNG.random((27, 27)) for _ in range(3)]}
+    figure = plots.plot_filtered(IMAGES[:3], list("abc"), kernels, maps)
+    axes = np.reshape(figure.axes, (4, 3))
+    for column, name in enumerate(kernels, start=1):
+        assert axes[0, column].get_title() == name
+        assert numbers_of(axes[0, column]) == dict(np.ndenumerate(kernels[name]))
+        for row in range(3):
+            assert np.array_equal(picture_of(axes[row + 1, column]), maps[name][row])
+    for row in range(3):
+        assert axes[row + 1, 0].get_title() == "abc"[row]
+        assert np.array_equal(picture_of(axes[row + 1, 0]), IMAGES[row])
+    largest = np.abs(steps).max()  # zero is white, and a column shares its colors
+    assert {ax.images[0].get_clim() for ax in axes[1:, 1]} == {(-largest, largest)}
+    assert {ax.images[0].get_clim()[0] for ax in axes[1:, 2]} == {0}
+    assert [signed_range(ax) for ax in axes[0, 1:]] == [1, 0.25]  # kernels, the blur too
+
+
+def test_maps_of_all_sizes_are_drawn_to_one_scale():
+    maps = {"garment": IMAGES[0], "valid": RNG.normal(size=(26, 26)), "pooled": np.ones((13, 13))}
+    figure = plots.plot_map_sizes(maps)
+    figure.canvas.draw()
+    widths = []
+    for ax, (name, values) in zip(figure.axes, maps.items(), strict=True):
+        assert ax.get_title() == f"{name}\n{len(values)} × {len(values)}"
+        assert np.array_equal(picture_of(ax), values)
+        widths.append(ax.get_window_extent().width / len(values))
+    assert widths == pytest.approx([widths[0]] * 3, rel=0.02)
+
+
+def test_feature_maps_stand_under_their_own_channel():
+    layers = {"filters": RNG.normal(size=(3, 3, 8)), "maps": RNG.random((26, 26, 8))}
+    channels = {"filters": [5, 0], "maps": [7, 2]}
+    figure = plots.plot_feature_maps(layers, channels)
+    axes = np.reshape(figure.axes, (2, 2))
+    for row, name in zip(axes, layers, strict=True):
+        assert row[0].get_ylabel() == name
+        for ax, channel in zip(row, channels[name], strict=True):
+            assert ax.get_title() == f"channel {channel}"
+            assert np.array_equal(picture_of(ax), layers[name][:, :, channel])
+
+
+def test_windows_are_cut_from_their_own_pictures():
+    windows = {6: [(3, slice(2, 7), slice(10, 15)), (1, slice(0, 5), slice(23, 28))]}
+    figure = plots.plot_windows(IMAGES, windows)
+    assert figure.axes[0].get_ylabel() == "channel 6"
+    for ax, (position, rows, columns) in zip(figure.axes, windows[6], strict=True):
+        assert np.array_equal(picture_of(ax), IMAGES[position][rows, columns])
+        assert ax.images[0].get_clim() == (0, 255)  # a dark window stays dark
+
+
+def signed_range(ax):
+    """Return the limit of a color scale around zero, which must be as far below as above."""
+    low, high = ax.images[0].get_clim()
+    assert low == -high
+    return high
+
+
+def test_hidden_units_have_columns_and_moments_rows():
+    moments = {"start": RNG.normal(size=(3, 28, 28)), "epoch 1": RNG.normal(size=(3, 28, 28))}
+    figure = plots.plot_hidden_units(moments)
+    axes = np.reshape(figure.axes[:6], (2, 3))
+    assert [ax.get_title() for ax in axes[0]] == ["unit 0", "unit 1", "unit 2"]
+    for row, name in zip(axes, moments, strict=True):
+        assert row[0].get_ylabel() == name
+        for ax, weights in zip(row, moments[name], strict=True):
+            assert np.array_equal(picture_of(ax), weights)
+    assert len({signed_range(ax) for ax in axes.flat}) == 1  # one scale for all
+
+
+def test_class_weights_stand_below_the_mean_garment_of_their_class():
+    means, weights = RNG.random((10, 28, 28)) * 255, RNG.normal(size=(10, 28, 28))
+    figure = plots.plot_class_weights(means, weights, "abcdefghij")
+    axes = np.reshape(figure.axes[:20], (4, 5))
+    for label, name in enumerate("abcdefghij"):
+        upper, lower = axes[2 * (label // 5) :, label % 5][:2]
+        assert upper.get_title() == name
+        assert np.array_equal(picture_of(upper), means[label])
+        assert np.array_equal(picture_of(lower), weights[label])
+        assert signed_range(lower) == pytest.approx(np.quantile(np.abs(weights), 0.99))
+
+
+def test_biases_are_bars_and_silent_units_points():
+    biases = {"start": np.zeros(4), "epoch 6": np.array([0.1, -0.2, 0.3, 0.05])}
+    figure = plots.plot_biases(biases, np.array([False, True, False, True]))
+    for ax, (name, values) in zip(figure.axes, biases.items(), strict=True):
+        assert ax.get_ylabel() == name
+        assert [bar.get_height() for bar in ax.containers[0]] == list(values)
+        assert ax.lines[0].get_xydata().tolist() == [[1, values[1]], [3, values[3]]]
+    assert figure.get_supylabel() == "bias"
+
+
+def test_biases_of_another_layer_are_refused():
+    with pytest.raises(ValueError, match="a bias for each of 150 hidden units, got 10"):
+        plots.plot_biases({"start": np.zeros(10)}, np.zeros(150, bool))
+
+
+def test_pixel_maps_keep_their_own_color_bar():
+    maps = {"gray level": IMAGES[0].astype(float), "change": IMAGES[1] / 1000}
+    figure = plots.plot_pixel_maps(maps)
+    for ax, (name, values) in zip(figure.axes, maps.items(), strict=False):
+        assert ax.get_title() == name and np.array_equal(picture_of(ax), values)
+        assert ax.images[0].get_clim() == (0, values.max())
+
+
+def test_filters_stand_above_their_own_maps():
+    filters, maps = RNG.normal(size=(4, 3, 1, 6)), RNG.random((14, 13, 6))
+    axes = np.reshape(plots.plot_filters(filters, maps, count=5).axes, (2, 5))
+    for number, (upper, lower) in enumerate(axes.T):
+        assert upper.get_title() == f"filter {number}"
+        assert np.array_equal(picture_of(upper), filters[:, :, 0, number])
+        assert np.array_equal(picture_of(lower), maps[:, :, number])
+        assert signed_range(upper) == np.abs(filters[..., :5]).max()
+
+
+def test_liked_pictures_stand_above_the_probability_of_their_class():
+    pictures = {"one": RNG.random((10, 28, 28)), "other": RNG.random((10, 28, 28))}
+    answers = {name: RNG.random((10, 10)) for name in pictures}
+    axes = np.reshape(plots.plot_liked(pictures, answers, "abcdefghij").axes, (2, 10))
+    assert [ax.get_title() for ax in axes[0]] == list("abcdefghij")
+    for row, name in zip(axes, pictures, strict=True):
+        assert row[0].get_ylabel() == name
+        for label, ax in enumerate(row):
+            assert np.array_equal(picture_of(ax), pictures[name][label])
+            assert ax.images[0].get_clim() == (0, 1)
+            assert ax.get_xlabel() == f"{answers[name][label, label]:.3f}"
+
+
+def test_occlusion_maps_stand_below_their_mistake():
+    table = pd.DataFrame({"position": [5, 2], "label": [5, 2], "predicted": [7, 8]})
+    maps = [np.eye(28), -np.eye(28)]
+    figure = plots.plot_occlusions(table, maps, part_of_seven(), "abcdefghij")
+    axes = np.reshape(figure.axes[:4], (2, 2))
+    titles = ["predicted:\nh\nlabel:\nf", "predicted:\ni\nlabel:\nc"]
+    assert [ax.get_title() for ax in axes[0]] == titles
+    for (upper, lower), position, values in zip(axes.T, [5, 2], maps, strict=True):
+        assert np.array_equal(picture_of(upper), IMAGES[position])
+        assert np.array_equal(picture_of(lower), values)
+        assert signed_range(lower) == 1
+        assert upper.get_ylim() == lower.get_ylim() and upper.get_xlim() == lower.get_xlim()
+
+
+def test_the_outline_in_an_occlusion_map_is_that_of_what_can_be_seen():
+    image = np.full((28, 28), 30, np.uint8)  # too dark to be seen
+    image[10:, 5:9] = 200  # down to the border
+    part = data.Split("test", image[None], np.zeros(1, np.uint8), np.arange(1))
+    table = pd.DataFrame({"position": [0], "label": [0], "predicted": [1]})
+    lower = plots.plot_occlusions(table, [np.zeros((28, 28))], part, "abcdefghij").axes[1]
+    [line] = [line for drawn in lower.collections for line in drawn.get_paths()]
+    corners = line.vertices.min(axis=0).tolist(), line.vertices.max(axis=0).tolist()
+    assert corners == ([4.5, 9.5], [8.5, 27.5])

@@ -9,6 +9,7 @@ import pytest
 
 from garment_utils import training
 from garment_utils.data import Split, load_garments
+from garment_utils.learning_rate import one_cycle
 from garment_utils.models import MODELS, build_four_four_ten, build_one_fifty_ten
 from garment_utils.preprocessing import fit_scale
 from garment_utils.quiet_keras import keras
@@ -56,6 +57,15 @@ def test_loaded_is_what_was_trained(parts):
     pd.testing.assert_frame_equal(one.history, two.history, check_exact=True)
     pixels = parts[1].images / np.float32(255)
     assert np.array_equal(one.model(pixels), two.model(pixels))
+
+
+def test_optimizer_and_schedule_belong_to_the_recipe(parts):
+    cycle = one_cycle(0.02, images=512, epochs=2, batch_size=64)
+    higher = one_cycle(0.03, images=512, epochs=2, batch_size=64)
+    changes = [{}, {"optimizer": "adadelta"}, {"learning_rate": cycle}, {"learning_rate": higher}]
+    assert not any(train(parts, **change).loaded for change in changes)
+    assert all(train(parts, **change).loaded for change in changes)
+    assert train(parts, learning_rate=cycle).model.optimizer.iterations == 16
 
 
 def test_history_has_one_row_an_epoch_and_tells_the_truth(parts):
