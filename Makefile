@@ -7,6 +7,7 @@
 #   make lab                                     JupyterLab
 #   make outputs                                 store what `make run` showed in the notebooks
 #   make results                                 the README's numbers, from PROFILE=full (30 min)
+#   make bench                                   how fast it is, beside what others wrote (1 h)
 #   make tolerances                              measure what other processors change
 #   make lock                                    renew requirements.txt
 #   make clean                                   remove what was built
@@ -27,7 +28,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: run test lab outputs results tolerances lock clean
+.PHONY: run test lab outputs results bench tolerances lock clean
 
 run: $(INSTALLED)
 	@$(BIN)/python -m garment_utils.series run --profile '$(PROFILE)' \
@@ -49,6 +50,9 @@ outputs: $(INSTALLED)
 
 results: $(INSTALLED)
 	@$(BIN)/python -m garment_utils.series results
+
+bench: $(INSTALLED)
+	@$(BIN)/python benchmarks/speed.py
 
 tolerances: $(INSTALLED)
 	@$(BIN)/python tests/measure_tolerances.py

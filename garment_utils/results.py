@@ -165,29 +165,33 @@ def readme(stems):
         ValueError: README.md lacks the lines between which a table stands.
     """
     rows, text = read(), README.read_text("utf-8")
-    for name, table in (("series", overview(stems, rows)), ("results", comparison(rows))):
-        before, after = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        text, count = re.subn(
-            f"{before}.*?{after}",
-            lambda _, block=f"{before}{table}{after}": block,
-            text,
-            flags=re.DOTALL,
-        )
-        if count != 1:
-            raise ValueError(f"README.md needs {before.strip()} and {after} once, to stand between")
-    return text
+    text = with_block(text, "series", overview(stems, rows))
+    return with_block(text, "results", comparison(rows))
+
+
+def with_block(text, name, block):
+    """Return a text with what stands between ``<!-- name -->`` and ``<!-- end of name -->`` anew.
+
+    Raises:
+        ValueError: the text lacks these two lines.
+    """
+    before, after = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    pattern = re.compile(f"{before}.*?{after}", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise ValueError(f"README.md needs {before.strip()} and {after} once, to stand between")
+    return pattern.sub(lambda _: before + block + after, text)
 
 
 def overview(stems, rows):
     """Return the table of notebooks as Markdown; a notebook without results has no answer yet."""
     answers = {row["notebook"]: row["text"] for row in rows if row["result"] == ANSWER}
-    lines = [_row("", "notebook", "question", "time", "answer"), "|---" * 5 + "|"]
+    lines = [table_row("", "notebook", "question", "time", "answer"), "|---" * 5 + "|"]
     for stem in stems:
         lesson = reports.read_lesson(NOTEBOOKS / f"{stem}.ipynb")
         link = f"[{lesson.title}](notebooks/{stem}.ipynb)"
         time_needed = lesson.minutes.removesuffix(" on two cores")
         answer = answers.get(stem) or "–"
-        lines.append(_row(stem[:2], link, lesson.question, time_needed, answer))
+        lines.append(table_row(stem[:2], link, lesson.question, time_needed, answer))
     return "\n".join(lines) + "\n"
 
 
@@ -200,7 +204,7 @@ def comparison(rows):
         "deviation between runs that differ in their seed alone. Nothing was chosen by test "
         "images; they only scored what came of the choices.",
         "",
-        _row("", "result", "ours", "published"),
+        table_row("", "result", "ours", "published"),
         "|---" * 4 + "|",
     ]
     for row in rows:
@@ -209,11 +213,11 @@ def comparison(rows):
             published = row["published"] and reports.published(
                 {"published": json.loads(row["published"]), "source": row["source"]}
             )
-            lines.append(_row(link, row["result"], row["text"], published))
+            lines.append(table_row(link, row["result"], row["text"], published))
     return "\n".join(lines) + "\n"
 
 
-def _row(*cells):
+def table_row(*cells):
     """Return a row of a Markdown table; a bar inside a cell would end it."""
     escaped = [cell.replace("|", r"\|") for cell in cells]
     return "|" + "".join(f" {cell} |" if cell else " |" for cell in escaped)

@@ -9,7 +9,7 @@ import pytest
 
 from garment_utils.paths import DATA, ROOT
 
-COPIED = ("garment_utils", "notebooks", "tests", "figures")
+COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
 FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")
 IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", ".ipynb_checkpoints")
 
