@@ -10,8 +10,14 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "quiet_keras", "models", "training"]
-learning += ["learning_rate", "evaluation", "plots"]
+learning = ["paths", "data", "preprocessing", "quiet_keras", "convolutions", "models"]
+learning += ["training", "learning_rate", "evaluation", "inspection", "plots"]
+
+
+def measured(wildcards):
+    """Return what the benchmark has measured, for a notebook that reads it."""
+    source = (NOTEBOOKS / f"{wildcards.stem}.ipynb").read_text(encoding="utf-8")
+    return [str(ROOT / "benchmarks" / "speed.csv")] if "speed.csv" in source else []
 
 
 workdir: plan["folder"]
@@ -31,6 +37,7 @@ rule execute:
         notebook=str(NOTEBOOKS / "{stem}.ipynb"),
         package=[str(ROOT / "garment_utils" / f"{name}.py") for name in learning],
         data=sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz")),
+        measured=measured,
     output:
         "notebooks/{stem}.ipynb",
     params:
