@@ -12,7 +12,6 @@ our recipes were chosen by validation images.
 """
 
 import argparse
-import csv
 import hashlib
 import io
 import json
@@ -90,20 +89,20 @@ def garment_catalog(keras):
     return model, {"batch_size": 64, "epochs": 10, "validation_split": 0.1}
 
 
-def course_sweep(units, validation, keras):
+def course_sweep(validation, keras):
     """A course's search for a learning rate: one rate an epoch; it validates on test images."""
-    model = dense(keras, *units)
+    model = dense(keras, 150)
     adam = keras.optimizers.Adam()
     model.compile(optimizer=adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3 * 10 ** (epoch / 20))
     return model, {"epochs": 40, "validation_data": validation, "callbacks": [schedule]}
 
 
-def dense(keras, *units, output="softmax"):
-    """Return the network of a peer: hidden layers of so many units each, and ten outputs."""
-    hidden = [keras.layers.Dense(number, activation="relu") for number in units]
+def dense(keras, units, output="softmax"):
+    """Return the network of a peer: one hidden layer of so many units, and ten outputs."""
+    hidden = keras.layers.Dense(units, activation="relu")
     last = keras.layers.Dense(10, activation=output)
-    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), *hidden, last])
+    return keras.Sequential([keras.Input((28, 28)), keras.layers.Flatten(), hidden, last])
 
 
 def divided(images):
@@ -188,17 +187,17 @@ def compile_ours(recipe, images):
     return model, size
 
 
-def search_peer(units, seed):
+def search_peer(seed):
     """Search a learning rate as the course does; take that of the lowest training loss."""
     from garment_utils import keras
 
     images, labels, test_images, test_labels = archives()
     pixels, test_pixels = divided(images), divided(test_images)
     keras.utils.set_random_seed(seed)
-    make = partial(course_sweep, units, (test_pixels, test_labels), keras)
+    make = partial(course_sweep, (test_pixels, test_labels), keras)
     _, history, measured = time_fit(make, pixels, labels)
     rate = min(zip(history["loss"], history["learning_rate"], strict=True))[1]
-    return {**measured, "rate": rate, "accuracy": accuracy_with(rate, units, 32, seed)}
+    return {**measured, "rate": rate, "accuracy": accuracy_with(rate, 32, seed)}
 
 
 def search_ours(seed):
@@ -216,10 +215,10 @@ def search_ours(seed):
     measured = clock.read()
     measured |= {"parameters": model.count_params(), "images": len(train)}
     measured |= {"epochs": 1, "batch_size": batch_size, "rate": rate}
-    return {**measured, "accuracy": accuracy_with(rate, (150,), batch_size, seed)}
+    return {**measured, "accuracy": accuracy_with(rate, batch_size, seed)}
 
 
-def accuracy_with(rate, units, batch_size, seed):
+def accuracy_with(rate, batch_size, seed):
     """Return the accuracy after ten epochs with a rate, in the batches it was found for.
 
     Not part of a search and not timed, so that here the peer may have our settings too.
@@ -229,7 +228,7 @@ def accuracy_with(rate, units, batch_size, seed):
     garments = data.load_garments()
     train, test = garments.train, garments.test
     keras.utils.set_random_seed(seed)
-    model = dense(keras, *units)
+    model = dense(keras, 150)
     training.compile_classifier(model, rate, steps_per_execution=training.STEPS_PER_EXECUTION)
     model.fit(divided(train.images), train.labels, epochs=10, batch_size=batch_size, verbose=0)
     return accuracy(model, divided(test.images), test.labels)
@@ -355,7 +354,7 @@ ARMS = [
     Arm("dense", TECH, partial(fit_peer, fashion_tech, divided), 3),
     Arm("dense", "TensorFlow tutorial", partial(fit_peer, tensorflow_tutorial, divided), 3),
     Arm("dense", "ours, 150 units", partial(fit_ours, "dense"), 5, TECH, aim=12),
-    Arm("search", SWEEP, partial(search_peer, (150,)), 3),
+    Arm("search", SWEEP, search_peer, 3),
     Arm("search", "our range test, 150 units", search_ours, 5, SWEEP, aim=50, slack=0.005),
     Arm("convolution", CATALOG, partial(fit_peer, garment_catalog, divided_with_channel), 3),
     Arm("convolution", "ours, compact", partial(fit_ours, "compact"), 5, CATALOG, aim=10),
@@ -439,10 +438,7 @@ def describe(row):
 
 def read():
     """Return the rows of benchmarks/speed.csv, all values as text; none if there is no file."""
-    if not TABLE.exists():
-        return []
-    with TABLE.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return results.read_table(TABLE)
 
 
 def store(row):
@@ -457,12 +453,9 @@ def store(row):
 def write(rows):
     """Write benchmarks/speed.csv in the order of the arms, whole or not at all."""
     order = {(arm.group, arm.name): number for number, arm in enumerate(ARMS)}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
     known = [row for row in rows if key(row)[:2] in order]
-    writer.writerows(sorted(known, key=lambda row: (order[key(row)[:2]], int(row["seed"]))))
-    write_whole(TABLE, text.getvalue().encode())
+    known.sort(key=lambda row: (order[key(row)[:2]], int(row["seed"])))
+    results.write_table(TABLE, COLUMNS, known)
 
 
 # ---- the table and the plot of README.md -----------------------------------------------------

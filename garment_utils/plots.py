@@ -987,9 +987,11 @@ def _draw_maps(axes, maps):
     """Draw maps in the same colors: gray from zero up, or blue–white–red if any is negative."""
     limit = max(np.abs(values).max() for values in maps) or 1
     signed = min(values.min() for values in maps) < 0
-    colors = {"cmap": "RdBu_r", "vmin": -limit} if signed else {"cmap": "gray", "vmin": 0}
     for ax, values in zip(axes, maps, strict=True):
-        ax.imshow(values, vmax=limit, **colors)
+        if signed:
+            _draw_signed(values, limit, ax)
+        else:
+            ax.imshow(values, cmap="gray", vmin=0, vmax=limit)
         _frame(ax)
 
 

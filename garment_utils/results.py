@@ -116,18 +116,28 @@ def collect(plan):
 
 def write(rows):
     """Write figures/results.csv, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(RESULTS, text.getvalue().encode())
+    write_table(RESULTS, COLUMNS, rows)
 
 
 def read():
     """Return the rows of figures/results.csv, all values as text; none if there is no such file."""
-    if not RESULTS.exists():
+    return read_table(RESULTS)
+
+
+def write_table(path, columns, rows):
+    """Write rows, dicts, as a CSV file with these columns, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def read_table(path):
+    """Return the rows of a CSV file as dicts, all values as text; none if there is no such file."""
+    if not path.exists():
         return []
-    with RESULTS.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

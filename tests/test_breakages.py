@@ -790,8 +790,8 @@ BREAKAGES = [
     Breakage(
         "a peer crippled: a larger network",
         SPEED,
-        "    model = dense(keras, 150)\n",
-        "    model = dense(keras, 1500)\n",
+        'Keras\' defaults."""\n    model = dense(keras, 150)\n',
+        'Keras\' defaults."""\n    model = dense(keras, 1500)\n',
         "test_speed::test_peers_are_as_their_authors_wrote_them",
     ),
     Breakage(
