@@ -86,7 +86,7 @@ def build_two_convolutions(dropout=True):
 def build_compact():
     """Build the compact network: four convolutions on ever smaller pictures, 10 probabilities.
 
-    About a tenth of the catalog's parameters and a fifth of its multiplications; softmax output
+    About a tenth of the catalog's parameters and a third of its multiplications; softmax output
     ``(n, 10)`` float32. Standardize its pixels: the first convolution has no normalization.
     """
     network = [keras.Input((28, 28), name="pixels"), layers.Reshape((28, 28, 1), name="channel")]
