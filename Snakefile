@@ -10,8 +10,9 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "quiet_keras", "convolutions", "models"]
-learning += ["training", "learning_rate", "evaluation", "inspection", "plots"]
+learning = ["paths", "data", "preprocessing", "photo_files", "shapes", "distortions"]
+learning += ["quiet_keras", "convolutions", "models", "training", "learning_rate"]
+learning += ["evaluation", "photo_network", "inspection", "plots", "photos"]
 
 
 def measured(wildcards):

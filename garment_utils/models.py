@@ -83,11 +83,11 @@ def build_two_convolutions(dropout=True):
     return keras.Sequential(network, name="two_convolutions")
 
 
-def build_compact():
+def build_compact(classes=10):
     """Build the compact network: four convolutions on ever smaller pictures, 10 probabilities.
 
     About a tenth of the catalog's parameters and a third of its multiplications; softmax output
-    ``(n, 10)`` float32. Standardize its pixels: the first convolution has no normalization.
+    ``(n, classes)`` float32. Standardize its pixels: the first convolution has no normalization.
     """
     network = [keras.Input((28, 28), name="pixels"), layers.Reshape((28, 28, 1), name="channel")]
     first = {"strides": 2, "padding": "same", "activation": "relu"}
@@ -100,7 +100,7 @@ def build_compact():
             layers.BatchNormalization(momentum=0.9, name=f"normalization_{number}"),
             layers.ReLU(name=f"relu_{number}"),
         ]
-    network += [layers.Dense(10, activation="softmax", name="probabilities")]
+    network += [layers.Dense(classes, activation="softmax", name="probabilities")]
     return keras.Sequential(network, name="compact")
 
 

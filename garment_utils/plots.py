@@ -841,6 +841,116 @@ def plot_occlusions(table, maps, part, names):
     return figure
 
 
+def plot_photographs(photographs, pictures, titles):
+    """Draw photographs above what is left of them at 28×28 pixels; return the Figure.
+
+    Args:
+        photographs: n arrays ``(h, w, 3)`` uint8, RGB.
+        pictures: ``(n, 28, 28)``, gray levels 0–255, in the same order.
+        titles: n texts, drawn above the photographs.
+
+    Raises:
+        ValueError: if there are not as many pictures and titles as photographs.
+    """
+    if not len(photographs) == len(pictures) == len(titles):
+        raise ValueError(
+            f"expected one picture and one title for each of {len(photographs)} photographs, "
+            f"got {len(pictures)} pictures and {len(titles)} titles"
+        )
+    figure, axes = plt.subplots(
+        2, len(titles), figsize=(1.4 * len(titles), 3.4), squeeze=False, layout="compressed"
+    )
+    for upper, lower, photograph, picture, title in zip(
+        *axes, photographs, pictures, titles, strict=True
+    ):
+        upper.imshow(photograph)
+        upper.set_title(title, fontsize=9)
+        upper.set_axis_off()
+        plot_garment(picture, ax=lower)
+    return figure
+
+
+def plot_steps(steps):
+    """Draw a photograph on its way to a garment of 28×28 pixels, step by step; return the Figure.
+
+    Args:
+        steps: ``photos.Steps``, as ``photos.to_garment`` returns them.
+    """
+    # What was taken for background is veiled in white, so that a wrong border can be seen.
+    veiled = np.where(steps.mask[..., None], steps.photo, 255 - (255 - steps.photo) // 5)
+    panels = {
+        "photograph": steps.photo,
+        "gray": steps.gray,
+        "garment found": veiled,
+        "tones as a negative": steps.tones,
+        "28 × 28": steps.picture,
+    }
+    height, width = steps.gray.shape
+    size = (5 * 2.4, 2.4 * min(2, max(1, height / width)) + 0.4)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="compressed")
+    for ax, (name, values) in zip(axes, panels.items(), strict=True):
+        ax.imshow(values, cmap="gray", vmin=0, vmax=255)
+        ax.set_title(name)
+        ax.set_axis_off()
+    return figure
+
+
+def plot_answer(steps, probabilities, names, *, threshold, verdict, title=""):
+    """Draw a photograph, the garment made of it, and what a network says of that.
+
+    Args:
+        steps: ``photos.Steps``, as ``photos.to_garment`` returns them.
+        probabilities: ``(11,)`` float, the last of something else.
+        names: the ten class names and a name for something else.
+        threshold: if something else is likelier than this, marked by a line, the verdict is
+            "unsure".
+        verdict: text above the bars.
+        title: text above the photograph.
+
+    Returns:
+        Figure.
+    """
+    figure, (left, middle, right) = plt.subplots(
+        1, 3, figsize=(10, 3.4), width_ratios=(1, 1, 2), layout="constrained"
+    )
+    left.imshow(steps.photo)
+    left.set_title(title)
+    left.set_axis_off()
+    plot_garment(steps.picture, ax=middle)
+    middle.set_title("what the network sees")
+    plot_probabilities(probabilities, names, label=None, ax=right)
+    last = len(names) - 1
+    right.vlines(threshold, last - 0.5, last + 0.5, color="C3", lw=2, label="unsure beyond this")
+    right.legend(frameon=False, loc="lower right")
+    right.set_title(f"verdict: {verdict}")
+    return figure
+
+
+def plot_unsure(levels, curves, chosen, *, ax=None):
+    """Draw what it costs and brings to be unsure more often; return the Axes.
+
+    Args:
+        levels: ``(levels,)`` shares of garments for which the verdict is "unsure".
+        curves: dict, what is counted → ``(levels, runs)`` shares; the mean of the runs becomes a
+            line, the area from the lowest to the highest is shaded.
+        chosen: the level that was chosen, marked by a vertical line.
+        ax: Axes to draw on; a new one by default.
+    """
+    ax = ax or plt.subplots(figsize=(9, 3.8), layout="constrained")[1]
+    for number, (name, shares) in enumerate(curves.items()):
+        style = {"color": f"C{number}", "marker": "osD^v"[number % 5], "ms": 5}
+        ax.plot(levels, shares.mean(axis=1), **style, label=name)
+        lowest, highest = shares.min(axis=1), shares.max(axis=1)
+        ax.fill_between(levels, lowest, highest, color=f"C{number}", alpha=0.15, lw=0)
+    ax.axvline(chosen, color="0.5", ls="--", lw=1, label="the share chosen")
+    ax.set(xlabel="share of garments unsure", ylabel="share", ylim=(-0.02, 1.02))
+    ax.set_xlim(left=0)
+    ax.legend(
+        frameon=False, loc="upper left", bbox_to_anchor=(1, 1), title="mean; shaded: all runs"
+    )
+    return ax
+
+
 def _draw_signed(picture, limit, ax):
     """Draw numbers around zero, which is white: red above, blue below."""
     return ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit)

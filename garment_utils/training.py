@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -127,6 +129,63 @@ def train_or_load(
     history.insert(0, "epoch", np.arange(1, len(history) + 1))
     _store(path, model, history)
     return Trained(model, history, loaded=False)
+
+
+def load_classifier(path):
+    """Load a classifier of garments that was saved whole, without running any code in the file.
+
+    Args:
+        path: of a file that ``model.save`` has written, ending in ``.keras``; str or Path.
+
+    Returns:
+        Keras model: ``(n, 28, 28)`` scaled pixels → ``(n, classes)`` probabilities. Neither the
+        pixel scale nor the class names are in the file.
+
+    Raises:
+        ValueError: no such file, another format, damaged, with code in it, or another kind of
+            model.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(
+            f"{path.name}: expected a model saved whole in a file that ends in .keras, got one "
+            f"that ends in {path.suffix or 'nothing'}; save the model with model.save(....keras)"
+        )
+    if not path.is_file():
+        raise ValueError(f"{path.name}: expected a saved model, found no such file; check its name")
+    if not zipfile.is_zipfile(path):  # of such a file Keras says that it is not there
+        raise ValueError(
+            f"{path.name}: expected a .keras archive, found something else or a piece of one; "
+            "copy or save it again"
+        )
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a damaged archive fails in many ways
+        if "arbitrary code" in str(error):
+            raise ValueError(
+                f"{path.name}: expected a model without Python code, found some, and code from a "
+                f"file can do anything; do not load it (Keras: {_first_line(error).split('. ')[0]})"
+            ) from None
+        raise ValueError(
+            f"{path.name}: expected a whole .keras archive of known layers, found one that is "
+            f"damaged or holds others ({_first_line(error)[:200]}); copy or save it again"
+        ) from None
+    if not _is_classifier(model):
+        raise ValueError(
+            f"{path.name}: expected a classifier from (28, 28) pixels to probabilities, found "
+            "another kind of model; load it with keras.models.load_model"
+        )
+    return model
+
+
+def _is_classifier(model):
+    """Say whether a model makes probabilities of 28×28 pixels."""
+    if not isinstance(model, keras.Model) or model.input_shape != (None, 28, 28):
+        return False
+    answers = model(np.zeros((1, 28, 28), np.float32))
+    if getattr(answers, "ndim", 0) != 2 or answers.shape[1] < 2:
+        return False
+    return bool((answers.numpy() >= 0).all()) and abs(float(answers.numpy().sum()) - 1) < 1e-3
 
 
 def pre_activations(model, pixels):

@@ -8,18 +8,23 @@ import pytest
 
 from garment_utils.paths import ROOT
 
-HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy", "sklearn", "papermill")
+HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "numpy", "sklearn", "papermill", "cv2")
 LEARNING = (
     "paths",
     "data",
     "preprocessing",
+    "photo_files",
+    "shapes",
+    "distortions",
     "convolutions",
     "models",
     "training",
     "learning_rate",
     "evaluation",
+    "photo_network",
     "inspection",
     "plots",
+    "photos",
 )
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from garment_utils import data, plots
+from garment_utils.photos import Steps
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (7, 28, 28), dtype=np.uint8)
@@ -531,3 +532,69 @@ def test_the_outline_in_an_occlusion_map_is_that_of_what_can_be_seen():
     [line] = [line for drawn in lower.collections for line in drawn.get_paths()]
     corners = line.vertices.min(axis=0).tolist(), line.vertices.max(axis=0).tolist()
     assert corners == ([4.5, 9.5], [8.5, 27.5])
+
+
+def steps_of_a_photograph():
+    """Return steps whose arrays all differ; the garment is the middle of the photograph."""
+    photo = RNG.integers(0, 256, (60, 50, 3), dtype=np.uint8)
+    mask = np.zeros((60, 50), bool)
+    mask[20:40, 10:30] = True
+    gray = photo.mean(axis=2).astype(np.uint8)
+    return Steps(photo, gray, mask, np.where(mask, 255 - gray, 0).astype(np.uint8), IMAGES[0])
+
+
+def test_photographs_stand_above_what_is_left_of_them():
+    photographs = [RNG.integers(0, 256, (24, 20, 3), dtype=np.uint8) for _ in range(3)]
+    figure = plots.plot_photographs(photographs, IMAGES[:3], ["a", "b", "c"])
+    for number, (upper, lower) in enumerate(np.reshape(figure.axes, (2, 3)).T):
+        assert upper.get_title() == "abc"[number]
+        assert np.array_equal(picture_of(upper), photographs[number])
+        assert np.array_equal(picture_of(lower), IMAGES[number])
+        assert lower.images[0].get_clim() == (0, 255)
+
+
+def test_photographs_need_as_many_pictures_and_titles():
+    photographs = [np.zeros((24, 20, 3), np.uint8)] * 3
+    with pytest.raises(ValueError, match="of 3 photographs, got 2 pictures and 3 titles"):
+        plots.plot_photographs(photographs, IMAGES[:2], "abc")
+
+
+def test_steps_are_drawn_in_their_order_and_in_one_gray_scale():
+    steps = steps_of_a_photograph()
+    axes = plots.plot_steps(steps).axes
+    expected = [steps.photo, steps.gray, None, steps.tones, steps.picture]
+    for ax, values in zip(axes, expected, strict=True):
+        assert ax.images[0].get_clim() == (0, 255)
+        assert values is None or np.array_equal(picture_of(ax), values)
+
+
+def test_the_background_is_veiled_and_the_garment_is_not():
+    steps = steps_of_a_photograph()
+    found = picture_of(plots.plot_steps(steps).axes[2])
+    assert np.array_equal(found[steps.mask], steps.photo[steps.mask])
+    assert (found[~steps.mask] >= 204).all()  # nearly white, whatever it was
+
+
+def test_an_answer_is_drawn_with_its_threshold_and_verdict():
+    steps, probabilities = steps_of_a_photograph(), np.linspace(0, 0.5, 11)
+    settings = {"threshold": 0.3, "verdict": "unsure", "title": "mine"}
+    figure = plots.plot_answer(steps, probabilities, list("abcdefghijk"), **settings)
+    left, middle, right = figure.axes
+    assert left.get_title() == "mine" and np.array_equal(picture_of(left), steps.photo)
+    assert np.array_equal(picture_of(middle), steps.picture)
+    assert right.get_title() == "verdict: unsure"
+    assert [bar.get_width() for bar in right.patches] == list(probabilities)
+    assert [label.get_text() for label in right.get_yticklabels()] == list("abcdefghijk")
+    [line] = right.collections[0].get_segments()
+    assert line.tolist() == [[0.3, 9.5], [0.3, 10.5]]  # beside the last bar, something else
+
+
+def test_what_being_unsure_costs_and_brings():
+    digits = np.array([[0.2, 0.4], [0.5, 0.9]])  # (levels, runs)
+    ax = plots.plot_unsure([0.1, 0.3], {"digits": digits, "right": digits / 2}, 0.2)
+    for line, name, size in zip(ax.lines, ("digits", "right"), (1, 2), strict=False):
+        assert line.get_label() == name
+        assert line.get_xydata() == pytest.approx(np.array([[0.1, 0.3 / size], [0.3, 0.7 / size]]))
+    assert list(ax.lines[2].get_xdata()) == [0.2, 0.2]
+    corners = ax.collections[0].get_paths()[0].vertices.tolist()
+    assert all(corner in corners for corner in ([0.1, 0.2], [0.1, 0.4], [0.3, 0.5], [0.3, 0.9]))

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -152,6 +154,81 @@ def test_file_that_carries_code_is_refused(parts, store, capsys):
     carrier.save(path)
     assert train(parts).model.count_params() == 3_210
     assert "cannot be used (Requested the deserialization of a `Lambda`" in capsys.readouterr().out
+
+
+def save_classifier(path):
+    model = build_four_four_ten()
+    model.save(path)
+    return model
+
+
+def test_a_loaded_classifier_gives_the_same_probabilities(parts, tmp_path):
+    model = save_classifier(tmp_path / "model.keras")
+    pixels = parts[1].images / np.float32(255)
+    for path in (tmp_path / "model.keras", str(tmp_path / "model.keras")):
+        assert np.array_equal(training.load_classifier(path)(pixels), model(pixels))
+
+
+def test_weights_alone_and_the_old_format_are_refused(tmp_path):
+    save_classifier(tmp_path / "model.keras").save_weights(tmp_path / "model.weights.h5")
+    for name in ("model.weights.h5", "model.h5", "model"):
+        with pytest.raises(ValueError, match=rf"^{name}: expected .* ends in \.keras, got one"):
+            training.load_classifier(tmp_path / name)
+
+
+def test_a_missing_or_damaged_classifier_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^none\.keras: .* found no such file"):
+        training.load_classifier(tmp_path / "none.keras")
+    path = tmp_path / "model.keras"
+    save_classifier(path)
+    whole = path.read_bytes()
+    for content in (b"", b"no archive", whole[: len(whole) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"^model\.keras: .* a piece of one"):
+            training.load_classifier(path)
+    path.write_bytes(whole.replace(b"hidden_1", b"hidden_\xff"))  # checksums inside fail
+    with pytest.raises(ValueError, match=r"^model\.keras: .* is damaged or holds others"):
+        training.load_classifier(path)
+
+
+def test_an_archive_without_its_weights_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    save_classifier(tmp_path / "whole.keras")
+    with zipfile.ZipFile(tmp_path / "whole.keras") as whole, zipfile.ZipFile(path, "w") as part:
+        for name in ("metadata.json", "config.json"):
+            part.writestr(name, whole.read(name))
+    with pytest.raises(ValueError, match=r"^model\.keras: .* is damaged or holds others"):
+        training.load_classifier(path)
+
+
+def test_a_classifier_that_carries_code_is_refused_and_the_code_not_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code = keras.layers.Lambda(lambda x: __import__("pathlib").Path("run").touch() or x)
+    softmax = keras.layers.Dense(10, activation="softmax")
+    keras.Sequential([keras.Input((28, 28)), code, keras.layers.Flatten(), softmax]).save("a.keras")
+    Path("run").unlink()  # building the model has run the code
+    with pytest.raises(ValueError, match=r"^a\.keras: .* without Python code.*Lambda"):
+        training.load_classifier("a.keras")
+    assert not Path("run").exists()
+
+
+OTHER_MODELS = {
+    "other pixels": [keras.Input((784,)), keras.layers.Dense(10, activation="softmax")],
+    "a picture": [keras.Input((28, 28)), keras.layers.Dense(28, activation="softmax")],
+    "scores": [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)],
+    "one number": [
+        keras.Input((28, 28)),
+        keras.layers.Flatten(),
+        keras.layers.Dense(1, activation="sigmoid"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_MODELS)
+def test_another_kind_of_model_is_no_classifier(kind, tmp_path):
+    keras.Sequential(OTHER_MODELS[kind]).save(tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"^model\.keras: .* another kind of model"):
+        training.load_classifier(tmp_path / "model.keras")
 
 
 TRAIN_IN_A_PROCESS = """
