@@ -10,8 +10,11 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "quiet_keras", "convolutions", "models"]
-learning += ["training", "learning_rate", "evaluation", "inspection", "plots"]
+learning = ["paths", "data", "preprocessing", "attributes", "quiet_keras", "convolutions"]
+learning += ["models", "training", "learning_rate", "evaluation", "multilabel", "inspection"]
+learning += ["plots"]
+archives = sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz"))
+labels = sorted(str(path) for path in (DATA / "garment-attributes").glob("*.csv"))
 
 
 def measured(wildcards):
@@ -36,7 +39,7 @@ rule execute:
     input:
         notebook=str(NOTEBOOKS / "{stem}.ipynb"),
         package=[str(ROOT / "garment_utils" / f"{name}.py") for name in learning],
-        data=sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz")),
+        data=archives + labels,
         measured=measured,
     output:
         "notebooks/{stem}.ipynb",

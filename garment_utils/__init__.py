@@ -3,18 +3,20 @@
 Importing the package is instant and changes nothing; each module loads what it needs.
 They depend on each other in one direction only::
 
-    paths → data → preprocessing → convolutions → models → training
-          → learning_rate → evaluation → inspection → plots
+    paths → data → preprocessing → attributes → convolutions → models → training
+          → learning_rate → evaluation → multilabel → inspection → plots
 
 ===============  ==========================================================================
 paths            where things live
 data             load, check and split the garments; class names; to and from a DataFrame
 preprocessing    pixel scales, learned from the training images alone
+attributes       several labels on a garment: ours, and DeepFashion's files, in one structure
 convolutions     what a convolution does: slide, pool, count; the maps inside a network
 models           the networks of the series, one function each
 training         repeatable training, tidy histories, a store of trained models
 learning_rate    the range test, within one epoch, and the grid that verifies it
 evaluation       numbers, no drawing: confusion, certainty, neighbors, headline numbers
+multilabel       several labels at once: decoding, metrics, training partitions, weights
 inspection       what a network has learned: weights as pictures, liked pictures, occlusion
 plots            every figure
 series           the batch side: which notebooks there are, and the command that runs them

@@ -13,11 +13,13 @@ LEARNING = (
     "paths",
     "data",
     "preprocessing",
+    "attributes",
     "convolutions",
     "models",
     "training",
     "learning_rate",
     "evaluation",
+    "multilabel",
     "inspection",
     "plots",
 )
