@@ -10,9 +10,9 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "attributes", "quiet_keras", "convolutions"]
-learning += ["models", "training", "learning_rate", "evaluation", "multilabel", "inspection"]
-learning += ["plots"]
+learning = ["paths", "data", "preprocessing", "attributes", "deepfashion", "quiet_keras"]
+learning += ["convolutions", "models", "training", "learning_rate", "evaluation", "multilabel"]
+learning += ["inspection", "plots"]
 archives = sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz"))
 labels = sorted(str(path) for path in (DATA / "garment-attributes").glob("*.csv"))
 

@@ -315,14 +315,16 @@ def stream_rows(rows, seed):
     The memory is that of the whole process, in which the tables are read too; the time is that
     of the stream.
     """
-    from garment_utils import attributes
+    from garment_utils import deepfashion
 
     with tempfile.TemporaryDirectory() as folder:
         write_coarse(Path(folder), rows, seed)
-        found = attributes.read_coarse(folder)
+        found = deepfashion.read_coarse(folder)
         clock = Clock()
         images = 0
-        for pictures, _ in attributes.stream(found, size=28, batch_size=256, channels=1, seed=seed):
+        for pictures, _ in deepfashion.stream(
+            found, size=28, batch_size=256, channels=1, seed=seed
+        ):
             images += len(pictures)
         measured = clock.read()
     return {**measured, "images": images, "epochs": 1, "batch_size": 256}

@@ -3,14 +3,15 @@
 Importing the package is instant and changes nothing; each module loads what it needs.
 They depend on each other in one direction only::
 
-    paths → data → preprocessing → attributes → convolutions → models → training
-          → learning_rate → evaluation → multilabel → inspection → plots
+    paths → data → preprocessing → attributes → deepfashion → convolutions → models
+          → training → learning_rate → evaluation → multilabel → inspection → plots
 
 ===============  ==========================================================================
 paths            where things live
 data             load, check and split the garments; class names; to and from a DataFrame
 preprocessing    pixel scales, learned from the training images alone
-attributes       several labels on a garment: ours, and DeepFashion's files, in one structure
+attributes       several labels on one garment: the structure that holds them, and our own
+deepfashion      DeepFashion's files: read, our labels written like them, pictures streamed
 convolutions     what a convolution does: slide, pool, count; the maps inside a network
 models           the networks of the series, one function each
 training         repeatable training, tidy histories, a store of trained models

@@ -26,7 +26,8 @@ class Breakage:
 
 
 DATA, PREPROCESSING = "garment_utils/data.py", "garment_utils/preprocessing.py"
-ATTRIBUTES, MULTILABEL = "garment_utils/attributes.py", "garment_utils/multilabel.py"
+ATTRIBUTES, DEEPFASHION = "garment_utils/attributes.py", "garment_utils/deepfashion.py"
+MULTILABEL = "garment_utils/multilabel.py"
 LEARNING_RATE = "garment_utils/learning_rate.py"
 MODELS = "garment_utils/models.py"
 CONVOLUTIONS = "garment_utils/convolutions.py"
@@ -947,87 +948,87 @@ BREAKAGES = [
     ),
     Breakage(
         "DeepFashion's fine labels shifted by one column accepted",
-        ATTRIBUTES,
+        DEEPFASHION,
         "        if count != 1:\n",
         "        if count > 2:\n",
-        "test_attributes::test_fine_labels_shifted_by_a_column_are_refused",
+        "test_deepfashion::test_fine_labels_shifted_by_a_column_are_refused",
     ),
     Breakage(
         "DeepFashion's coarse labels shifted by one column accepted",
-        ATTRIBUTES,
+        DEEPFASHION,
         "    _refuse_shift(table, names, labels, values)\n",
         "",
-        "test_attributes::test_coarse_labels_shifted_by_a_column_are_refused",
+        "test_deepfashion::test_coarse_labels_shifted_by_a_column_are_refused",
     ),
     Breakage(
         "the last of too many coarse labels taken",
-        ATTRIBUTES,
+        DEEPFASHION,
         " or name.split()[-1] in LABELS:",
         ":",
-        "test_attributes::test_spoiled_coarse_tables_are_refused_with_their_line",
+        "test_deepfashion::test_spoiled_coarse_tables_are_refused_with_their_line",
     ),
     Breakage(
         "tables of other lengths accepted",
-        ATTRIBUTES,
+        DEEPFASHION,
         "            if len(rows) != len(names):\n",
         "            if False:\n",
-        "test_attributes::test_fine_tables_of_other_lengths_are_refused",
+        "test_deepfashion::test_fine_tables_of_other_lengths_are_refused",
     ),
     Breakage(
         "coarse labels that are unknown taken for no",
         ATTRIBUTES,
         "    labels[self.exceptions[positions].nonzero()] = -1 - self.rest\n",
         "    labels[self.exceptions[positions].nonzero()] = -1\n",
-        "test_attributes::test_coarse_tables_by_hand",
+        "test_deepfashion::test_coarse_tables_by_hand",
     ),
     Breakage(
         "carriage returns kept",
-        ATTRIBUTES,
+        DEEPFASHION,
         """        with self.path.open(encoding="utf-8-sig") as file:  # CRLF arrives as a line feed
             for number, line in enumerate(file, 1):
                 text = line.strip()""",
         """        with self.path.open(encoding="utf-8-sig", newline="\\n") as file:
             for number, line in enumerate(file, 1):
                 text = line.strip(" \\n")""",
-        "test_attributes::test_quirks_of_fine_tables",
+        "test_deepfashion::test_quirks_of_fine_tables",
         "test_quirks_of_fine_tables[CRLF]",
     ),
     Breakage(
         "paths of high resolution not understood",
-        ATTRIBUTES,
+        DEEPFASHION,
         """        return f"img/{item}/img_{picture}" if dash else name""",
         "        return name",
-        "test_attributes::test_quirks_of_fine_tables",
+        "test_deepfashion::test_quirks_of_fine_tables",
         "test_quirks_of_fine_tables[highres paths]",
     ),
     Breakage(
         "a column of the table taken for the box",
-        ATTRIBUTES,
+        DEEPFASHION,
         "start = table.header.index(column) if column in table.header else 1",
         "start = 1",
-        "test_attributes::test_quirks_of_coarse_tables",
+        "test_deepfashion::test_quirks_of_coarse_tables",
         "test_quirks_of_coarse_tables[variation_type]",
     ),
     Breakage(
         "categories counted from 1",
-        ATTRIBUTES,
+        DEEPFASHION,
         "            return category - 1\n",
         "            return category\n",
-        "test_attributes::test_fine_tables_by_hand",
+        "test_deepfashion::test_fine_tables_by_hand",
     ),
     Breakage(
         "box transposed",
-        ATTRIBUTES,
+        DEEPFASHION,
         "garment = image[y1:y2, x1:x2]",
         "garment = image[x1:x2, y1:y2]",
-        "test_attributes::test_pictures_are_cropped_to_their_boxes",
+        "test_deepfashion::test_pictures_are_cropped_to_their_boxes",
     ),
     Breakage(
         "shuffled pictures with the labels of others",
-        ATTRIBUTES,
+        DEEPFASHION,
         "tf.ensure_shape(garment, (size, size, channels)), row",
         "tf.ensure_shape(garment, (size, size, channels)), (row + 1) % len(attributes)",
-        "test_attributes::test_shuffled_pictures_keep_their_labels",
+        "test_deepfashion::test_shuffled_pictures_keep_their_labels",
     ),
     Breakage(
         "F1 with at least 1 under the line",

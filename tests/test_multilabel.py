@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from garment_utils import attributes, data, multilabel
+from garment_utils import attributes, data, deepfashion, multilabel
 
 TYPES = ("sleeve", "sleeve", "sleeve", "fit", "fit")
 VALUES = ("long", "short", "none", "tight", "loose")
@@ -87,7 +87,7 @@ def test_the_constant_prediction_of_deepfashion_is_the_published_one():
     """From the 14,000 training pictures' counts: the macro F1 that a ResNet50 was given for."""
     counts = [2383, 2329, 938, 1179, 296, 6633, 242, 4269, 2437, 7294, 1436, 2706, 9858]
     counts += [5679, 2416, 47, 5858, 835, 2073, 9469, 292, 124, 1207, 2001, 758, 11241]
-    types = [name for name, values in attributes.FINE_TYPES.items() for _ in values]
+    types = [name for name, values in deepfashion.FINE_TYPES.items() for _ in values]
     labels = np.zeros((14_000, 26), dtype=np.int8)
     for columns in attributes.columns_of_types(types).values():
         chosen = np.repeat(columns, np.array(counts)[columns])

@@ -14,6 +14,7 @@ LEARNING = (
     "data",
     "preprocessing",
     "attributes",
+    "deepfashion",
     "convolutions",
     "models",
     "training",

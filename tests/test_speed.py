@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from garment_utils import attributes, data, models, results
+from garment_utils import attributes, data, deepfashion, models, results
 from garment_utils.paths import ROOT
 
 spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
@@ -231,7 +231,7 @@ def test_streamed_rows_are_as_many_as_promised():
 
 def test_streamed_rows_point_at_the_same_pictures(tmp_path):
     speed.write_coarse(tmp_path, 4_001, 0)
-    found = attributes.read_coarse(tmp_path)
+    found = deepfashion.read_coarse(tmp_path)
     assert found.labels.shape == (4_001, 1_000) and found.rest == -1
     assert 2 < found.labels.sum(axis=1).mean() <= 3
     files = [os.path.realpath(found.files[row]) for row in (0, 2_000, 4_000)]
