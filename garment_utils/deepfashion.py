@@ -416,7 +416,7 @@ def write_fine(attributes, garments, folder=WRITTEN_FOLDER):
     """Write our labels as DeepFashion lays out its fine ones, with the pictures as PNG files.
 
     Landmarks, which we do not have, are left out; nothing here reads them. All is written beside
-    the folder and renamed.
+    the folder and renamed; an earlier copy is moved aside before, and deleted after.
 
     Args:
         attributes: what ``load_attributes`` returns, or some rows of it.
@@ -459,6 +459,7 @@ def write_fine(attributes, garments, folder=WRITTEN_FOLDER):
             f"{stem}_cate": [str(attributes.categories[row] + 1) for row in rows],
         }
     partial = beside(folder)
+    aside = partial.with_suffix(".old")
     try:
         for source in set(attributes.sources):
             (partial / "Img" / "img" / source).mkdir(parents=True)
@@ -470,10 +471,12 @@ def write_fine(attributes, garments, folder=WRITTEN_FOLDER):
             text = "".join(f"{line}\n" for line in lines)
             (partial / "Anno_fine" / f"{name}.txt").write_text(text, encoding="utf-8")
         if folder.exists():
-            shutil.rmtree(folder)
+            os.replace(folder, aside)
         os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if folder.exists():  # else the earlier copy is all there is
+            shutil.rmtree(aside, ignore_errors=True)
     return folder
 
 

@@ -1,5 +1,6 @@
 """DeepFashion's files are read whole, or refused with file and line; pictures keep their labels."""
 
+import os
 import shutil
 from dataclasses import fields, replace
 
@@ -88,6 +89,23 @@ def test_a_failed_writing_leaves_nothing(garments, ours, tmp_path):
         with pytest.raises(ZeroDivisionError):
             deepfashion.write_fine(ours.take(np.arange(3)), garments, tmp_path / "copy")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_copy_outlives_a_failed_renaming(garments, ours, tmp_path, monkeypatch):
+    few, folder = ours.take(np.arange(3)), tmp_path / "copy"
+    deepfashion.write_fine(few, garments, folder)
+    rename = os.replace
+
+    def fail(source, target):
+        if target == folder:
+            raise PermissionError
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(PermissionError):
+        deepfashion.write_fine(few, garments, folder)
+    (aside,) = tmp_path.iterdir()
+    assert np.array_equal(deepfashion.read_fine(aside).labels, few.labels)
 
 
 def test_deepfashion_is_found(monkeypatch, tmp_path):
