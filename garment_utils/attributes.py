@@ -55,7 +55,8 @@ class Attributes:
             ``scipy.sparse.csr_array`` that stores the ones alone; what its zeros mean, no or
             unknown, ``rest`` and ``exceptions`` say, and ``dense`` spells it out.
         boxes: ``(n, 4)`` int32, the garment in its picture: x1, y1, x2, y2 in pixels; x counts
-            columns from the left, y rows from the top; x2 and y2 are the first ones outside.
+            columns from the left, y rows from the top; x2 and y2 are the first ones outside. A
+            box without area means the whole picture.
         parts: ``(n,)`` str, ``"train"``, ``"validation"`` or ``"test"``.
         categories: ``(n,)`` int16, kind of garment, a position in ``category_names``.
         category_names: tuple of str; empty if a copy does not name them.

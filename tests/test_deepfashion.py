@@ -3,6 +3,7 @@
 import os
 import shutil
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -228,18 +229,21 @@ def test_quirks_of_fine_tables(fine, quirk):
     assert same(deepfashion.read_fine(fine), plain)
 
 
-def test_pictures_beside_the_tables_and_highres_names_are_found(fine):
+def test_pictures_beside_the_tables_are_found(fine):
     plain = deepfashion.read_fine(fine)
     shutil.move(fine / "Img" / "img", fine / "img")
     found = deepfashion.read_fine(fine)
     assert [file.replace("/Img/", "/") for file in plain.files] == list(found.files)
+
+
+def test_boxes_are_never_laid_on_pictures_of_high_resolution(fine):
     tables, _ = QUIRKS["highres paths"](fine_tables())
     write_tables(fine / "Anno_fine", tables)
-    for path in list((fine / "img" / ITEM).iterdir()):
-        (fine / "img_highres_subset").mkdir(exist_ok=True)
-        path.rename(fine / "img_highres_subset" / f"{ITEM}-{path.name}")
-    found = deepfashion.read_fine(fine)
-    assert found.files[0] == f"{fine}/img_highres_subset/{ITEM}-img_00000000.jpg"
+    (fine / "Img" / "img").rename(fine / "Img" / "img_highres_subset")
+    for path in list((fine / "Img" / "img_highres_subset" / ITEM).iterdir()):
+        path.rename(fine / "Img" / "img_highres_subset" / f"{ITEM}-{path.name}")
+    with pytest.raises(FileNotFoundError, match=f"expected the picture .*/Img/img/{ITEM}/img_0"):
+        deepfashion.read_fine(fine)
 
 
 @pytest.mark.parametrize("shift", [1, -1])
@@ -263,7 +267,6 @@ def test_fine_labels_shifted_by_a_column_are_refused(fine, shift):
         ("train_attr", 2, "1", "0", "line 2: expected exactly one value of texture; found 0 among"),
         ("train_bbox", 2, "002 ", "", "line 2: expected a box x1 y1 x2 y2"),
         ("train_bbox", 2, "002", "-02", "line 2: expected a box x1 y1 x2 y2"),
-        ("train_bbox", 2, "030", "001", "line 2: expected a box .* with x1 < x2"),
         ("train_cate", 1, "1", "0", "line 1: expected a category from 1 to 50; found 0"),
         ("train_cate", 1, "1", "51", "line 1: expected a category from 1 to 50; found 51"),
         ("train", 2, "00000001", "00000000", "line 2: expected each picture once; found img/.* as"),
@@ -276,6 +279,12 @@ def test_fine_labels_shifted_by_a_column_are_refused(fine, shift):
 def test_spoiled_fine_tables_are_refused_with_their_line(fine, name, number, old, new, message):
     spoil(fine / "Anno_fine" / f"{name}.txt", number, old, new)
     with pytest.raises(ValueError, match=f"Anno_fine/{name}.txt, {message}"):
+        deepfashion.read_fine(fine)
+
+
+def test_many_boxes_without_area_are_refused(fine):
+    spoil(fine / "Anno_fine" / "val_bbox.txt", 1, "030", "003")
+    with pytest.raises(ValueError, match=f"val_bbox.txt: .*1 of 1 without area, .* img/{ITEM}/"):
         deepfashion.read_fine(fine)
 
 
@@ -459,7 +468,7 @@ def test_coarse_tables_without_headers(coarse):
         ),
         ("Anno_coarse/list_bbox", 4, "004", "", "line 4: expected a picture of list_attr_img.txt|"),
         ("Anno_coarse/list_bbox", 4, "1.jpg", "9.jpg", "line 4: expected a picture of list_attr"),
-        ("Anno_coarse/list_bbox", 3, "020", "000", "line 3: expected a box x1 y1 x2 y2"),
+        ("Anno_coarse/list_bbox", 3, "020", "2.5", "line 3: expected a box x1 y1 x2 y2"),
         ("Anno_coarse/list_category_img", 5, "3", "4", "line 5: expected a category from 1 to 3"),
         ("Anno_coarse/list_category_img", 5, "3", "0", "line 5: expected a category from 1 to 3"),
         ("Eval/list_eval_partition", 4, "val", "dev", "line 4: expected train, val or test; found"),
@@ -485,6 +494,22 @@ def test_coarse_pictures_listed_twice_or_nowhere_are_refused(coarse):
             with pytest.raises(ValueError, match=f"{name}.txt, line 6: expected each picture of"):
                 deepfashion.read_coarse(coarse)
         write_tables(coarse, {name: table})
+
+
+def test_a_box_without_area_means_the_whole_picture(tmp_path):
+    tables = coarse_tables(copies=25)
+    path, line = "Anno_coarse/list_bbox", 2 + 7
+    tables[path][line] = tables[path][line].replace("020", "007")
+    write_coarse(tmp_path, tables)
+    found = deepfashion.read_coarse(tmp_path)
+    assert found.boxes[7].tolist() == [7, 4, 7, 25]
+    pixels = numbered(Path(found.files[7]), 16, 16).astype(int)
+    images, _ = batches(deepfashion.stream(found.take([7]), size=16, batch_size=1))
+    assert abs(images[0] - pixels).max() < 5  # a JPEG file keeps colors about
+    tables[path][line + 1] = tables[path][line + 1].replace("020", "008")
+    write_coarse(tmp_path, tables)
+    with pytest.raises(ValueError, match="list_bbox.txt: .*2 of 100 without area, .*00000007.jpg"):
+        deepfashion.read_coarse(tmp_path)
 
 
 def test_a_missing_coarse_picture_is_named(coarse):
@@ -551,9 +576,25 @@ def test_a_box_may_reach_out_of_its_picture_but_not_miss_it(fine):
     assert images.shape == (1, 8, 8, 3)
     outside = replace(found, boxes=np.array([[90, 5, 99, 99]], dtype=np.int32))
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="no pixel of the picture in .*img_00000000.jpg"
+        tf.errors.InvalidArgumentError, match="inside the 40 × 30 pixels of .*img_00000000.jpg"
     ):
         batches(deepfashion.stream(outside, size=8, batch_size=1))
+
+
+@pytest.mark.parametrize("spoiling", ["cut off", "empty", "a page", "missing"])
+def test_a_picture_that_cannot_be_decoded_is_named(fine, spoiling):
+    from garment_utils.quiet_keras import tf
+
+    found = deepfashion.read_fine(fine)
+    path = Path(found.files[2])
+    content = path.read_bytes()
+    path.unlink()
+    if spoiling != "missing":
+        contents = {"cut off": content[: len(content) // 2], "empty": b"", "a page": b"<html>"}
+        path.write_bytes(contents[spoiling])
+    message = f"expected a picture in {path}, found none"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        batches(deepfashion.stream(found, size=8, batch_size=2))
 
 
 def test_our_pictures_stream_unchanged(ours, garments, written):
