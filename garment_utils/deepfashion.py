@@ -112,8 +112,7 @@ def read_coarse(folder):
     ``variation_type`` that a header announces.
 
     Of 289,222 rows of 1,000 labels only the ones, and the rarer of no (-1) and unknown (0), are
-    stored. What grows with the rows is about 0.65 KB each while reading, 190 MB for all of them;
-    most of it are names and paths.
+    stored. What grows with the rows is about 0.65 KB for each while reading, 190 MB for all.
 
     Args:
         folder: with ``Anno_coarse`` or ``Anno``, ``Eval``, and the pictures in ``Img/img`` or

@@ -10,6 +10,8 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from garment_utils.attributes import columns_of_types
 
+SCORES = ("precision", "recall", "F1")
+
 # ---- from scores to labels ---------------------------------------------------------------------
 
 
@@ -83,17 +85,9 @@ def value_table(labels, predicted, values, types):
         ``precision``, ``recall``, ``F1`` (floats; 0 where nothing can be divided) and
         ``pictures`` (int), how many have the value.
     """
-    precision, recall, f1, pictures = _scikit(labels, predicted, None)
-    return pd.DataFrame(
-        {
-            "type": types,
-            "value": values,
-            "precision": precision,
-            "recall": recall,
-            "F1": f1,
-            "pictures": pictures,
-        }
-    )
+    scores = dict(zip(SCORES, _scores(labels, predicted, None), strict=True))
+    pictures = labels.sum(axis=0)
+    return pd.DataFrame({"type": types, "value": values, **scores, "pictures": pictures})
 
 
 def average_table(labels, predicted, types):
@@ -101,7 +95,8 @@ def average_table(labels, predicted, types):
 
     Micro averages count all labels together, macro averages are means over values: a rare value
     weighs as much as a frequent one. With exactly one predicted value of each type the three
-    micro averages of a type are one number, its accuracy; and so are those of all values.
+    micro averages of a type are one number, its accuracy; those of all values are the mean of
+    these accuracies.
 
     Args:
         labels, predicted: ``(n, values)`` of 0 and 1.
@@ -112,23 +107,19 @@ def average_table(labels, predicted, types):
         precision``, ``micro recall``, ``micro F1`` and the same three with ``macro``.
     """
     groups = {**columns_of_types(types), "all": np.arange(len(types))}
+    averages = ("micro", "macro")
     rows = {
-        name: {
-            f"{average} {what}": number
-            for average in ("micro", "macro")
-            for what, number in zip(
-                ("precision", "recall", "F1"),
-                _scikit(labels[:, columns], predicted[:, columns], average),
-                strict=False,  # the fourth is the number of pictures, None for averages
-            )
-        }
-        for name, columns in groups.items()
+        name: np.concatenate([_scores(labels[:, c], predicted[:, c], a) for a in averages])
+        for name, c in groups.items()
     }
-    return pd.DataFrame(rows).T
+    names = [f"{average} {score}" for average in averages for score in SCORES]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 
-def _scikit(labels, predicted, average):
-    return precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)
+def _scores(labels, predicted, average):
+    """Return precision, recall and F1, each a number or, not averaged, one for each column."""
+    found = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0)
+    return found[:3]
 
 
 def macro_f1(labels, predicted):
@@ -146,8 +137,7 @@ def macro_f1(labels, predicted):
 
 def micro_f1(labels, predicted):
     """Return F1 of all labels together; arguments and result as of ``macro_f1``."""
-    right, there, said = (counts.sum(axis=-1) for counts in _counts(labels, predicted))
-    return _f1(right, there, said)
+    return _f1(*(counts.sum(axis=-1) for counts in _counts(labels, predicted)))
 
 
 def exact_match(labels, predicted):
@@ -258,8 +248,8 @@ def rank_based(train, times, seed):
 
     A picture is as rare as the rarest of its values among the training pictures; pictures that
     are equally rare are ranked at random. The picture at rank r of n, from 0 for the rarest, is
-    expected ``times * (1 - u) ** (times - 1)`` times, u = r / n: at first ``times`` times, at
-    last not at all, n in total. ``times=1`` keeps each picture once; ``times=2`` is the linear
+    expected about ``times * (1 - u) ** (times - 1)`` times, u = r / n: at first ``times`` times,
+    at last not at all, n in total. ``times=1`` keeps each picture once; ``times=2`` is the linear
     ranking of genetic algorithms. Copies are drawn at equal distances along the ranks, so that
     each picture comes as often as expected, give or take one. (Baker 1985, Adaptive selection
     methods for genetic algorithms; 1987, Reducing bias and inefficiency in the selection
@@ -280,8 +270,8 @@ def rank_based(train, times, seed):
     if times < 1:
         raise ValueError(f"expected times to be at least 1, got {times}")
     rng = np.random.default_rng(seed)
-    n, pictures = len(train), train.labels.sum(axis=0)  # pictures of each value
-    rarest = np.where(train.labels == 1, pictures, n + 1).min(axis=1)
+    n, pictures = len(train), train.labels.sum(axis=0)  # pictures with each value
+    rarest = np.where(train.labels == 1, pictures, n).min(axis=1)
     ranked = np.lexsort((rng.random(n), rarest))
     # Below rank u lies the share 1 - (1 - u) ** times of all copies: solved for u.
     shares = (np.arange(n) + rng.random()) / n
