@@ -10,9 +10,12 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "photo_files", "shapes", "distortions"]
-learning += ["quiet_keras", "convolutions", "models", "training", "learning_rate"]
-learning += ["evaluation", "photo_network", "inspection", "plots", "photos"]
+learning = ["paths", "data", "preprocessing", "attributes", "deepfashion", "photo_files"]
+learning += ["shapes", "distortions", "quiet_keras", "convolutions", "models", "training"]
+learning += ["learning_rate", "evaluation", "multilabel", "photo_network", "inspection"]
+learning += ["plots", "photos"]
+archives = sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz"))
+labels = sorted(str(path) for path in (DATA / "garment-attributes").glob("*.csv"))
 
 
 def measured(wildcards):
@@ -37,7 +40,7 @@ rule execute:
     input:
         notebook=str(NOTEBOOKS / "{stem}.ipynb"),
         package=[str(ROOT / "garment_utils" / f"{name}.py") for name in learning],
-        data=sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz")),
+        data=archives + labels,
         measured=measured,
     output:
         "notebooks/{stem}.ipynb",

@@ -12,6 +12,7 @@ our recipes were chosen by validation images.
 """
 
 import argparse
+import gzip
 import hashlib
 import io
 import json
@@ -39,7 +40,7 @@ MEASURED = (
     "seconds",  # by the clock
     "processor_seconds",  # of all threads together
     "megabytes",  # most memory in use at once, imports and data included
-    "images",  # trained on
+    "images",  # trained on, or streamed
     "epochs",
     "batch_size",
     "parameters",
@@ -308,6 +309,72 @@ def run_notebook(stem, seed):
     return {**measured, "megabytes": most_memory(resource.RUSAGE_CHILDREN)}
 
 
+def stream_rows(rows, seed):
+    """Stream so many rows of the coarse layout once, from the same 2,000 pictures.
+
+    The memory is that of the whole process, in which the tables are read too; the time is that
+    of the stream.
+    """
+    from garment_utils import deepfashion
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_coarse(Path(folder), rows, seed)
+        found = deepfashion.read_coarse(folder)
+        clock = Clock()
+        images = 0
+        for pictures, _ in deepfashion.stream(
+            found, size=28, batch_size=256, channels=1, seed=seed
+        ):
+            images += len(pictures)
+        measured = clock.read()
+    return {**measured, "images": images, "epochs": 1, "batch_size": 256}
+
+
+def write_coarse(folder, rows, seed):
+    """Write DeepFashion's coarse layout: 1,000 values, as good as all -1, and 2,000 pictures.
+
+    Each further 2,000 rows name the folder of the pictures by another name, a link.
+    """
+    import numpy as np
+
+    from garment_utils.quiet_keras import tf
+
+    rng = np.random.default_rng(seed)
+    tables, pictures = folder / "Anno_coarse", folder / "Img" / "img" / "item_000"
+    for made in (tables, folder / "Eval", pictures):
+        made.mkdir(parents=True)
+    # Only the first garments: all of them at once would be the most memory of a small run.
+    with gzip.open(DATA / "fashion-mnist" / "train-images-idx3-ubyte.gz") as archive:
+        pixels = archive.read(16 + 2_000 * 28 * 28)[16:]
+    for number, image in enumerate(np.frombuffer(pixels, dtype=np.uint8).reshape(-1, 28, 28)):
+        packed = tf.io.encode_png(image[..., None]).numpy()
+        (pictures / f"img_{number:08d}.png").write_bytes(packed)
+    for item in range(1, -(-rows // 2_000)):
+        (pictures.parent / f"item_{item:03d}").symlink_to(pictures)
+
+    def labels():
+        cells = ["-1"] * 1_000
+        for place in rng.integers(1_000, size=3):
+            cells[place] = "1"
+        return " ".join(cells)
+
+    files = {
+        tables / "list_attr_img.txt": ("attribute_labels", labels),
+        tables / "list_bbox.txt": ("x_1 y_1 x_2 y_2", lambda: "000 000 028 028"),
+        tables / "list_category_img.txt": ("category_label", lambda: "1"),
+        folder / "Eval" / "list_eval_partition.txt": ("evaluation_status", lambda: "train"),
+    }
+    for path, (header, cells) in files.items():
+        with path.open("w", encoding="utf-8") as file:
+            file.write(f"{rows}\nimage_name {header}\n")
+            for row in range(rows):
+                item, number = divmod(row, 2_000)
+                file.write(f"img/item_{item:03d}/img_{number:08d}.png {cells()}\n")
+    values = "".join(f"value {number}  {number % 5 + 1}\n" for number in range(1_000))
+    listing = f"1000\nattribute_name  attribute_type\n{values}"
+    (tables / "list_attr_cloth.txt").write_text(listing, encoding="utf-8")
+
+
 def stopwatch(work):
     """Return how long a function without arguments takes."""
     start = time.perf_counter()
@@ -369,6 +436,10 @@ ARMS = [
     Arm("import", "keras, from our package", partial(start_python, OUR_KERAS), 5, "keras"),
     Arm("kernel", ALONE, partial(start_kernel, THEIR_FIRST_RESULT), 5),
     Arm("kernel", "to a prediction", partial(start_kernel, OUR_FIRST_RESULT), 5, ALONE),
+    *[
+        Arm("streaming", f"{rows:,} rows", partial(stream_rows, rows), 3)
+        for rows in (2_000, 20_000, 200_000)
+    ],
     *[Arm("notebooks", stem, partial(run_notebook, stem), 1) for stem in series.stems()],
 ]
 ALT = "Seconds, logarithmic, by group: the runs of ours and of the peer it is compared with."

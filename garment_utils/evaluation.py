@@ -295,6 +295,24 @@ def probabilities_of_runs(fits, scale, part):
     )
 
 
+def accuracy_of_runs(fits, scale, part):
+    """Return the share of a part's garments that each of several networks names right.
+
+    Only the ten classes count: of a network with more outputs the likeliest of the ten is the
+    answer, and what is none of the ten is left out.
+
+    Args:
+        fits: list of ``training.Trained``, one a run.
+        scale: PixelScale they were trained on.
+        part: Split of garments, and of other things with labels above 9.
+
+    Returns:
+        ``(runs,)`` float.
+    """
+    predicted = probabilities_of_runs(fits, scale, part)[..., :10].argmax(axis=2)  # (runs, n)
+    return (predicted == part.labels)[:, part.labels < 10].mean(axis=1)
+
+
 def mistakes(probabilities, labels):
     """List the wrong answers, the most certain first.
 

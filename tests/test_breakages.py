@@ -26,6 +26,8 @@ class Breakage:
 
 
 DATA, PREPROCESSING = "garment_utils/data.py", "garment_utils/preprocessing.py"
+ATTRIBUTES, DEEPFASHION = "garment_utils/attributes.py", "garment_utils/deepfashion.py"
+MULTILABEL = "garment_utils/multilabel.py"
 LEARNING_RATE = "garment_utils/learning_rate.py"
 MODELS = "garment_utils/models.py"
 PHOTO_FILES, PHOTOS = "garment_utils/photo_files.py", "garment_utils/photos.py"
@@ -1251,6 +1253,269 @@ BREAKAGES = [
         'if path.suffix != ".keras":',
         'if path.suffix not in (".keras", ".h5", ""):',
         "test_training::test_weights_alone_and_the_old_format_are_refused",
+    ),
+    Breakage(
+        "labels of garments shifted by one column",
+        ATTRIBUTES,
+        "labels[position, first + values.index(row[column])] = 1",
+        "labels[position, first + values.index(row[column]) - 1] = 1",
+        "test_attributes::test_our_labels_are_those_of_the_file",
+    ),
+    Breakage(
+        "columns of values sorted, and their types not",
+        ATTRIBUTES,
+        "values=tuple(value for values in TYPES.values() for value in values),",
+        "values=tuple(sorted(value for values in TYPES.values() for value in values)),",
+        "test_attributes::test_values_belong_to_their_types",
+    ),
+    Breakage(
+        "a training garment in validation allowed",
+        ATTRIBUTES,
+        "        if garment in lines:\n",
+        "        if False:\n",
+        "test_attributes::test_a_training_garment_in_validation_is_refused",
+    ),
+    Breakage(
+        "test garments from the training archive allowed",
+        ATTRIBUTES,
+        """_check_value(path, number, "source", row["source"], [archive_of[row["split"]]])""",
+        """_check_value(path, number, "source", row["source"], ARCHIVE_SIZES)""",
+        "test_attributes::test_spoiled_labels_are_refused_with_their_line",
+    ),
+    Breakage(
+        "labels beside other pictures",
+        ATTRIBUTES,
+        "part.images[positions[here]], part",
+        "part.images[positions[here][::-1]], part",
+        "test_attributes::test_pictures_are_those_of_the_archives",
+    ),
+    Breakage(
+        "leaks between the parts of the attributes not guarded",
+        ATTRIBUTES,
+        "others = sorted(set(self.parts) - set(names))",
+        "others = []",
+        "test_attributes::test_parts_are_guarded",
+    ),
+    Breakage(
+        "DeepFashion's fine labels shifted by one column accepted",
+        DEEPFASHION,
+        "        if count != 1:\n",
+        "        if count > 2:\n",
+        "test_deepfashion::test_fine_labels_shifted_by_a_column_are_refused",
+    ),
+    Breakage(
+        "DeepFashion's coarse labels shifted by one column accepted",
+        DEEPFASHION,
+        "    _refuse_shift(table, names, labels, values)\n",
+        "",
+        "test_deepfashion::test_coarse_labels_shifted_by_a_column_are_refused",
+    ),
+    Breakage(
+        "the last of too many coarse labels taken",
+        DEEPFASHION,
+        " or name.split()[-1] in LABELS:",
+        ":",
+        "test_deepfashion::test_spoiled_coarse_tables_are_refused_with_their_line",
+    ),
+    Breakage(
+        "tables of other lengths accepted",
+        DEEPFASHION,
+        "            if len(rows) != len(names):\n",
+        "            if False:\n",
+        "test_deepfashion::test_fine_tables_of_other_lengths_are_refused",
+    ),
+    Breakage(
+        "coarse labels that are unknown taken for no",
+        ATTRIBUTES,
+        "    labels[self.exceptions[positions].nonzero()] = -1 - self.rest\n",
+        "    labels[self.exceptions[positions].nonzero()] = -1\n",
+        "test_deepfashion::test_coarse_tables_by_hand",
+    ),
+    Breakage(
+        "carriage returns kept",
+        DEEPFASHION,
+        """        with self.path.open(encoding="utf-8-sig") as file:  # CRLF arrives as a line feed
+            for number, line in enumerate(file, 1):
+                text = line.strip()""",
+        """        with self.path.open(encoding="utf-8-sig", newline="\\n") as file:
+            for number, line in enumerate(file, 1):
+                text = line.strip(" \\n")""",
+        "test_deepfashion::test_quirks_of_fine_tables",
+        "test_quirks_of_fine_tables[CRLF]",
+    ),
+    Breakage(
+        "paths of high resolution not understood",
+        DEEPFASHION,
+        """        return f"img/{item}/img_{picture}" if dash else name""",
+        "        return name",
+        "test_deepfashion::test_quirks_of_fine_tables",
+        "test_quirks_of_fine_tables[highres paths]",
+    ),
+    Breakage(
+        "a column of the table taken for the box",
+        DEEPFASHION,
+        "start = table.header.index(column) if column in table.header else 1",
+        "start = 1",
+        "test_deepfashion::test_quirks_of_coarse_tables",
+        "test_quirks_of_coarse_tables[variation_type]",
+    ),
+    Breakage(
+        "categories counted from 1",
+        DEEPFASHION,
+        "            return category - 1\n",
+        "            return category\n",
+        "test_deepfashion::test_fine_tables_by_hand",
+    ),
+    Breakage(
+        "box transposed",
+        DEEPFASHION,
+        "else image[y1:y2, x1:x2]",
+        "else image[x1:x2, y1:y2]",
+        "test_deepfashion::test_pictures_are_cropped_to_their_boxes",
+    ),
+    Breakage(
+        "an earlier copy of the written labels deleted before the new one is there",
+        DEEPFASHION,
+        "            os.replace(folder, aside)\n",
+        "            shutil.rmtree(folder)\n",
+        "test_deepfashion::test_an_earlier_copy_outlives_a_failed_renaming",
+    ),
+    Breakage(
+        "a picture that cannot be decoded not named",
+        DEEPFASHION,
+        "expected a picture in {file}, found none",
+        "expected a picture, found none",
+        "test_deepfashion::test_a_picture_that_cannot_be_decoded_is_named",
+    ),
+    Breakage(
+        "exchanged columns of boxes accepted",
+        DEEPFASHION,
+        "    if empty.sum() > len(boxes) / 100:\n",
+        "    if False:\n",
+        "test_deepfashion::test_many_boxes_without_area_are_refused",
+    ),
+    Breakage(
+        "a box without area cuts out nothing",
+        DEEPFASHION,
+        "garment = image if _is_empty(box) else image[y1:y2, x1:x2]",
+        "garment = image[y1:y2, x1:x2]",
+        "test_deepfashion::test_a_box_without_area_means_the_whole_picture",
+    ),
+    Breakage(
+        "boxes laid on pictures of high resolution",
+        DEEPFASHION,
+        """f"{folder}/{below}{normal}" for below in ("Img/", "")""",
+        """f"{folder}/{below}{given}" for given in (normal, name) for below in ("Img/", "")""",
+        "test_deepfashion::test_boxes_are_never_laid_on_pictures_of_high_resolution",
+    ),
+    Breakage(
+        "shuffled pictures with the labels of others",
+        DEEPFASHION,
+        "tf.ensure_shape(garment, (size, size, channels)), row",
+        "tf.ensure_shape(garment, (size, size, channels)), (row + 1) % len(attributes)",
+        "test_deepfashion::test_shuffled_pictures_keep_their_labels",
+    ),
+    Breakage(
+        "F1 with at least 1 under the line",
+        MULTILABEL,
+        "    return 2 * right / np.maximum(there + said, 1)",
+        "    p, r = right / np.maximum(said, 1), right / np.maximum(there, 1)\n"
+        "    return 2 * p * r / np.maximum(p + r, 1)",
+        "test_multilabel::test_f1_is_right_where_precision_and_recall_add_up_to_less_than_one",
+    ),
+    Breakage(
+        "macro average over images",
+        MULTILABEL,
+        "return _f1(*_counts(labels, predicted)).mean(axis=-1)",
+        "right = (predicted * labels).sum(axis=-1)\n"
+        "    return _f1(right, labels.sum(axis=-1), predicted.sum(axis=-1)).mean(axis=-1)",
+        "test_multilabel::test_f1_is_that_of_scikit_learn",
+    ),
+    Breakage(
+        "precision and recall of values exchanged",
+        MULTILABEL,
+        "precision_recall_fscore_support(labels, predicted, average",
+        "precision_recall_fscore_support(predicted, labels, average",
+        "test_multilabel::test_value_table_by_hand",
+    ),
+    Breakage(
+        "top values taken across types where one of each was meant",
+        MULTILABEL,
+        """    for columns in columns_of_types(types).values():
+        best = columns[scores[..., columns].argmax(axis=-1)]
+        np.put_along_axis(predicted, best[..., None], 1, axis=-1)
+    return predicted""",
+        "    return decode_top(np.asarray(scores), len(set(types)))",
+        "test_multilabel::test_decoding_by_hand",
+    ),
+    Breakage(
+        "a partition that duplicates silently",
+        MULTILABEL,
+        "rng.permutation(group)[:count] for group",
+        "rng.choice(group, min(count, len(group))) for group",
+        "test_multilabel::test_partitions_hold_what_they_promise",
+    ),
+    Breakage(
+        "at most so many pictures of a combination is always one",
+        MULTILABEL,
+        "rng.permutation(group)[:count] for group",
+        "rng.permutation(group)[:1] for group",
+        "test_multilabel::test_partitions_of_our_labels_differ_as_they_should",
+    ),
+    Breakage(
+        "copies counted as different pictures",
+        MULTILABEL,
+        "return len(np.unique(positions))",
+        "return len(positions)",
+        "test_multilabel::test_partitions_of_our_labels_differ_as_they_should",
+    ),
+    Breakage(
+        "frequent pictures repeated, rare ones left out",
+        MULTILABEL,
+        "np.lexsort((rng.random(n), rarest))",
+        "np.lexsort((rng.random(n), -rarest))",
+        "test_multilabel::test_ranks_by_hand",
+    ),
+    Breakage(
+        "a bootstrap of other pictures for each model",
+        MULTILABEL,
+        "means = [metric(labels[rows], x[..., rows, :]).mean() for x in (first, second)]",
+        "draws = [rng.choice(rows, len(rows)) for _ in range(2)]\n"
+        "        means = [\n"
+        "            metric(labels[r], x[..., r, :]).mean()\n"
+        "            for r, x in zip(draws, (first, second), strict=True)\n"
+        "        ]",
+        "test_multilabel::test_the_bootstrap_is_paired",
+    ),
+    Breakage(
+        "weights not by type",
+        MULTILABEL,
+        "weights[there] = len(train) / (len(there) * pictures[there])",
+        "weights[there] = len(train) / (len(pictures) * pictures[there])",
+        "test_multilabel::test_weights_by_hand",
+    ),
+    Breakage(
+        "most frequent values of the test part allowed",
+        MULTILABEL,
+        """    train.require("train")
+    frequent""",
+        "    frequent",
+        "test_multilabel::test_nothing_is_learned_from_other_parts",
+    ),
+    Breakage(
+        "partitions of the test part allowed",
+        MULTILABEL,
+        """    train.require("train")
+    _, number""",
+        "    _, number",
+        "test_multilabel::test_nothing_is_learned_from_other_parts",
+    ),
+    Breakage(
+        "the same rows streamed again and again instead of more",
+        SPEED,
+        "for row in range(rows):\n                item, number",
+        "for row in range(min(rows, 2_000)):\n                item, number",
+        "test_speed::test_streamed_rows_are_as_many_as_promised",
     ),
 ]
 

@@ -375,3 +375,14 @@ def test_softmax_and_cross_entropy_by_hand():
     assert np.allclose(probabilities, [[0.25, 0.75], [0.5, 0.5]])
     loss = evaluation.cross_entropy(probabilities, np.array([1, 0]))
     assert loss == pytest.approx(-(np.log(0.75) + np.log(0.5)) / 2)
+
+
+def test_accuracy_of_runs_counts_the_ten_classes_alone(monkeypatch):
+    """Eleven outputs: the eleventh is never an answer, and what is labeled so does not count."""
+    probabilities = np.zeros((2, 4, 11), np.float32)
+    probabilities[..., 10] = 0.6
+    for run, said in enumerate([(3, 5, 9, 0), (3, 4, 9, 0)]):
+        probabilities[run, np.arange(4), said] = 0.4
+    monkeypatch.setattr(evaluation, "probabilities_of_runs", lambda *_: probabilities)
+    part = part_of("validation", np.zeros((4, 28, 28), np.uint8), [3, 4, 9, 10])
+    assert evaluation.accuracy_of_runs([], None, part) == pytest.approx([2 / 3, 1])

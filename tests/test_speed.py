@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from garment_utils import data, models, results
+from garment_utils import attributes, data, deepfashion, models, results
 from garment_utils.paths import ROOT
 
 spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
@@ -221,6 +221,25 @@ def test_networks_are_fitted_scored_and_timed(archives, monkeypatch):
         assert 0 < measured["seconds"] < 60 and 0 < measured["processor_seconds"] < 60
         assert measured["images"] == 320 and measured["megabytes"] > 100
         assert 0.3 < measured["accuracy"] < 1
+
+
+def test_streamed_rows_are_as_many_as_promised():
+    measured = speed.stream_rows(2_300, 0)
+    assert set(measured) <= set(speed.MEASURED)
+    assert measured["images"] == 2_300 and 0 < measured["seconds"] < 60
+
+
+def test_streamed_rows_point_at_the_same_pictures(tmp_path):
+    speed.write_coarse(tmp_path, 4_001, 0)
+    found = deepfashion.read_coarse(tmp_path)
+    assert found.labels.shape == (4_001, 1_000) and found.rest == -1
+    assert 2 < found.labels.sum(axis=1).mean() <= 3
+    files = [os.path.realpath(found.files[row]) for row in (0, 2_000, 4_000)]
+    assert len(set(files)) == 1 and len(set(found.files)) == 4_001
+    with Image.open(files[0]) as picture:
+        first = np.asarray(picture)
+    images, _ = attributes.look_up(data.load_garments(), ["train"], [0])
+    assert np.array_equal(first, images[0])
 
 
 def test_a_process_tells_what_it_measured(tmp_path):
