@@ -97,9 +97,15 @@ class Distorter:
         elif label in WITH_SLEEVES and rng.random() < 0.6:
             tones, mask = self.spread_sleeves(tones, mask, label)
         if label in SHOES and rng.random() < 0.5:
-            tones, mask = self.pair_of_shoes(tones, mask)
+            from_above = rng.random() < 0.4
+            if from_above:
+                tones, mask = self.shoe_from_above(tones)
+            tones, mask = self.pair_of_shoes(tones, mask, upright=from_above)
         elif label in SHOES and rng.random() < 0.4:
             tones, mask = self.bend(tones, mask, turn=rng.uniform(-180, 180))
+        elif label == BAG:
+            # Bags are stiff. If they were bent, whatever has no sleeves and no legs would be a bag.
+            tones, mask = self.bend(tones, mask, turn=rng.normal(0, 5), strength=0.5)
         else:
             # Dresses lie wider on a floor than they hang on a model.
             widen = math.exp(rng.normal(0.3, 0.22)) if label == DRESS else 1.0
@@ -110,7 +116,7 @@ class Distorter:
         picture = fit_into_square(tones, mask)
         return (255 * np.clip(picture, 0, 1)).round().astype(np.uint8), label
 
-    def bend(self, tones, mask, turn=0.0, flare=0.0, widen=1.0):
+    def bend(self, tones, mask, turn=0.0, flare=0.0, widen=1.0, strength=2.0):
         """Turn a garment by so many degrees, widen its lower end, change its aspect, bend it."""
         rng = self.rng
         angle = math.radians(turn)
@@ -121,7 +127,7 @@ class Distorter:
         across = (math.cos(angle) * x + math.sin(angle) * y) * aspect
         down = (-math.sin(angle) * x + math.cos(angle) * y) / aspect
         across = across / (1 + flare * down / CENTER) + rng.normal(0, 0.08) * down
-        strength = abs(rng.normal(0, 2))  # pixels
+        strength = abs(rng.normal(0, strength))  # pixels
         from_x = (
             across + CENTER + strength * (self._pick(self.coarse) + 0.4 * self._pick(self.medium))
         )
@@ -152,6 +158,8 @@ class Distorter:
         wide_tones, wide_mask = (np.pad(array, ((0, 0), (half, half))) for array in (tones, mask))
         y, x = np.mgrid[: wide_mask.shape[0], : wide_mask.shape[1]].astype(np.float32)
         middle = CENTER + half
+        if label == COAT and rng.random() < 0.2:  # a vest
+            spread, wide_mask = 0.0, np.where(abs(x - middle) <= 1.1 * body, wide_mask, 0)
         new_tones, new_mask = wide_tones, np.where(abs(x - middle) <= body, wide_mask, 0)
         for side in (-1, 1):
             angle = spread * (rng.uniform(0.85, 1.15) if rng.random() < 0.85 else rng.random())
@@ -168,12 +176,37 @@ class Distorter:
             return tones, mask
         return _fit_canvas(new_tones, new_mask)
 
-    def pair_of_shoes(self, tones, mask):
-        """Put two copies of a shoe beside each other or one behind the other, as pairs stand."""
+    def shoe_from_above(self, tones):
+        """Draw the outline of a shoe as its owner sees it, in the tones of one seen from the side.
+
+        All shoes of the data are seen from the side; people photograph theirs from above.
+        """
         rng = self.rng
-        # Mostly with the toes up or down, as when seen from above.
-        turn = rng.choice([90, -90, 0]) if rng.random() < 0.8 else rng.uniform(-180, 180)
-        upright = abs(turn) > 45
+        half_length, half_width = 26.0, rng.uniform(7, 11)
+        along = (self.y - CENTER) / half_length  # from -1 at the toe to 1 at the heel
+        waist = 1 - rng.uniform(0.1, 0.3) * np.exp(-(((along - 0.2) / 0.35) ** 2))
+        roundness = rng.uniform(2, 4)
+        outline = half_width * waist * np.clip(1 - abs(along) ** roundness, 0, 1) ** (1 / roundness)
+        mask = (abs(self.x - CENTER) < outline).astype(np.float32)
+        # The opening for the foot, down to the heel; of a sandal most of the sole.
+        start = rng.uniform(-0.7, 0.2)
+        middle, reach = (start + 0.9) / 2, (0.9 - start) / 2
+        opening = ((along - middle) / reach) ** 2 + (
+            (self.x - CENTER) / (0.7 * half_width)
+        ) ** 2 < 1
+        change = rng.uniform(0.15, 0.5) * rng.choice([-1, 1])
+        return (tones + change * opening).astype(np.float32), mask
+
+    def pair_of_shoes(self, tones, mask, upright=False):
+        """Put two copies of a shoe beside each other or one behind the other, as pairs stand.
+
+        ``upright`` shoes already point up; others are mostly turned so, as when seen from above.
+        """
+        rng = self.rng
+        turn = 0 if upright else rng.choice([90, -90, 0])
+        if rng.random() < 0.2:
+            turn = rng.uniform(-180, 180)
+        lengthwise = abs(turn) > 45  # what mirrors a shoe into that of the other foot
         turn += rng.normal(0, 12)
         # Room for two shoes one below the other, and for more than two beside each other.
         field, field_mask = np.zeros((2, 3 * CANVAS, 4 * CANVAS), np.float32)
@@ -181,11 +214,8 @@ class Distorter:
         for number in (0, 1):
             shoe, shoe_mask = tones, mask
             if number == 1 and rng.random() < 0.6:  # the other foot's
-                shoe, shoe_mask = (
-                    (shoe[::-1], shoe_mask[::-1])
-                    if upright
-                    else (shoe[:, ::-1], shoe_mask[:, ::-1])
-                )
+                axis = 0 if lengthwise else 1
+                shoe, shoe_mask = np.flip(shoe, axis), np.flip(shoe_mask, axis)
             shoe, shoe_mask = self.bend(shoe, shoe_mask, turn=turn + rng.normal(0, 8))
             if not (shoe_mask > 0.5).any():
                 continue
