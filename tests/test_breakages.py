@@ -632,13 +632,6 @@ BREAKAGES = [
         "test_photos::test_the_gap_between_two_legs_is_not_filled",
     ),
     Breakage(
-        "garments found at random",
-        PHOTOS,
-        "    cv2.setRNGSeed(0)  # GrabCut",
-        "    # GrabCut",
-        "test_photos::test_same_photograph_same_bits",
-    ),
-    Breakage(
         "blank photographs searched for garments",
         PHOTOS,
         "    if photo.std(axis=(0, 1)).max() < SMALLEST_CONTRAST:\n",
