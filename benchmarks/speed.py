@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from garment_utils import results, series
-from garment_utils.paths import DATA, NOTEBOOKS, ROOT, write_whole
+from garment_utils.paths import DATA, NOTEBOOKS, ROOT, read_table, write_table, write_whole
 
 TABLE = ROOT / "benchmarks" / "speed.csv"
 PLOT = ROOT / "benchmarks" / "speed.png"
@@ -509,7 +509,7 @@ def describe(row):
 
 def read():
     """Return the rows of benchmarks/speed.csv, all values as text; none if there is no file."""
-    return results.read_table(TABLE)
+    return read_table(TABLE)
 
 
 def store(row):
@@ -526,7 +526,7 @@ def write(rows):
     order = {(arm.group, arm.name): number for number, arm in enumerate(ARMS)}
     known = [row for row in rows if key(row)[:2] in order]
     known.sort(key=lambda row: (order[key(row)[:2]], int(row["seed"])))
-    results.write_table(TABLE, COLUMNS, known)
+    write_table(TABLE, COLUMNS, known)
 
 
 # ---- the table and the plot of README.md -----------------------------------------------------

@@ -124,16 +124,12 @@ class Distorter:
         zoom = 1.45 if abs(turn) > 20 else 1.15
         x, y = (self.x - CENTER) * zoom, (self.y - CENTER) * zoom
         aspect = math.exp(rng.normal(0, 0.125)) / math.sqrt(widen)
-        across = (math.cos(angle) * x + math.sin(angle) * y) * aspect
-        down = (-math.sin(angle) * x + math.cos(angle) * y) / aspect
+        across, down = _turned(x, y, angle)
+        across, down = across * aspect, down / aspect
         across = across / (1 + flare * down / CENTER) + rng.normal(0, 0.08) * down
         strength = abs(rng.normal(0, strength))  # pixels
-        from_x = (
-            across + CENTER + strength * (self._pick(self.coarse) + 0.4 * self._pick(self.medium))
-        )
-        from_y = (
-            down + CENTER + strength * (self._pick(self.coarse) + 0.4 * self._pick(self.medium))
-        )
+        from_x = across + CENTER + strength * self._waves()
+        from_y = down + CENTER + strength * self._waves()
         return _remap(tones, from_x, from_y), _remap(mask, from_x, from_y)
 
     def spread_sleeves(self, tones, mask, label):
@@ -164,8 +160,7 @@ class Distorter:
         for side in (-1, 1):
             angle = spread * (rng.uniform(0.85, 1.15) if rng.random() < 0.85 else rng.random())
             out, down = (x - middle) * side - body, y - shoulder
-            from_out = (math.cos(angle) * out - math.sin(angle) * down) / length
-            from_down = (math.sin(angle) * out + math.cos(angle) * down) / length
+            from_out, from_down = (part / length for part in _turned(out, down, -angle))
             from_x, from_y = middle + side * (body + from_out), shoulder + from_down
             is_sleeve = (from_out >= -0.8) & ((x - middle) * side > 0)
             sleeve_mask = np.where(is_sleeve, _remap(wide_mask, from_x, from_y), 0)
@@ -253,8 +248,7 @@ class Distorter:
             half_x, half_y = rng.uniform(6, 18, 2)
             angle = math.radians(rng.uniform(0, 180))
             x, y = self.x - CENTER - rng.normal(0, 6), self.y - CENTER - rng.normal(0, 6)
-            across = math.cos(angle) * x + math.sin(angle) * y
-            down = -math.sin(angle) * x + math.cos(angle) * y
+            across, down = _turned(x, y, angle)
             corners = rng.choice([2, 4])  # an ellipse, or nearly a rectangle
             blob[abs(across / half_x) ** corners + abs(down / half_y) ** corners < 1] = 1
         if rng.random() < 0.4:
@@ -296,6 +290,9 @@ class Distorter:
         fields = np.stack([cv2.GaussianBlur(field, (0, 0), grain) for field in fields])
         return fields / fields.std()
 
+    def _waves(self):
+        return self._pick(self.coarse) + 0.4 * self._pick(self.medium)
+
     def _pick(self, fields):
         field = fields[self.rng.integers(len(fields))]
         field = field[:, ::-1] if self.rng.random() < 0.5 else field
@@ -304,6 +301,12 @@ class Distorter:
 
 def _enlarge(image):
     return cv2.resize(image, (CANVAS, CANVAS), interpolation=cv2.INTER_LINEAR)
+
+
+def _turned(x, y, angle):
+    """Return coordinates in axes that are turned by an angle, in radians."""
+    cosine, sine = math.cos(angle), math.sin(angle)
+    return cosine * x + sine * y, -sine * x + cosine * y
 
 
 def _remap(array, from_x, from_y):

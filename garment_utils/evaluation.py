@@ -429,7 +429,7 @@ def fit_temperature(probabilities, validation):
     Raises:
         ValueError: the part is another one, or the probabilities are of other garments.
     """
-    _require_answers_to_validation(probabilities, validation)
+    require_answers_to_validation(probabilities, validation)
     temperatures = np.geomspace(0.25, 4, 141)
     losses = [
         cross_entropy(with_temperature(probabilities, temperature), validation.labels)
@@ -491,11 +491,12 @@ def choose_threshold(probabilities, validation, answered):
     Raises:
         ValueError: the part is another one, or the probabilities are of other garments.
     """
-    _require_answers_to_validation(probabilities, validation)
+    require_answers_to_validation(probabilities, validation)
     return float(np.quantile(probabilities.max(axis=1), 1 - answered))
 
 
-def _require_answers_to_validation(probabilities, validation):
+def require_answers_to_validation(probabilities, validation):
+    """Raise ValueError unless there is a row of probabilities for each validation garment."""
     validation.require("validation")
     if len(probabilities) != len(validation):
         raise ValueError(

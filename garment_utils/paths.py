@@ -1,5 +1,7 @@
 """Where things live, whatever the current folder is."""
 
+import csv
+import io
 import os
 from pathlib import Path
 
@@ -24,6 +26,11 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
+def from_here(path: Path) -> Path:
+    """Return a path as seen from the current folder if it is inside, else the whole path."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file, and its folder if need be, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,3 +40,20 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_table(path: Path, columns, rows) -> None:
+    """Write rows, dicts, as a CSV file with these columns, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
+
+
+def read_table(path: Path) -> list:
+    """Return the rows of a CSV file as dicts, all values as text; none if there is no such file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

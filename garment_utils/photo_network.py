@@ -9,8 +9,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from garment_utils import data, distortions, learning_rate, models, preprocessing, shapes, training
-from garment_utils.paths import beside, models_folder, write_whole
+from garment_utils import (
+    data,
+    distortions,
+    evaluation,
+    learning_rate,
+    models,
+    preprocessing,
+    shapes,
+    training,
+)
+from garment_utils.paths import models_folder, write_whole
 from garment_utils.quiet_keras import keras, tf
 
 UNSURE = "unsure"
@@ -78,12 +87,7 @@ def fit_threshold(probabilities, validation, unsure):
     Raises:
         ValueError: the part is another one, or the probabilities are of other garments.
     """
-    validation.require("validation")
-    if len(probabilities) != len(validation):
-        raise ValueError(
-            f"expected the probabilities of {len(validation):,} validation garments, got "
-            f"{len(probabilities):,} rows; are they of another part?"
-        )
+    evaluation.require_answers_to_validation(probabilities, validation)
     is_garment = validation.labels != distortions.SOMETHING_ELSE
     return float(np.quantile(probabilities[is_garment, distortions.SOMETHING_ELSE], 1 - unsure))
 
@@ -179,11 +183,7 @@ def _store(path, network):
         "threshold": network.threshold,
     }
     write_whole(path.with_suffix(".json"), json.dumps(notes).encode())
-    try:
-        network.model.save(beside(path))
-        os.replace(beside(path), path)
-    finally:
-        beside(path).unlink(missing_ok=True)
+    training.save_whole(network.model, path)
 
 
 def _load(path):

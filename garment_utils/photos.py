@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from garment_utils import data
-from garment_utils.paths import BUILD, write_whole
+from garment_utils.paths import BUILD, from_here, write_table, write_whole
 from garment_utils.photo_files import PhotoError, read_photo
 from garment_utils.shapes import fill_holes, fit_into_square, keep_large_parts
 
@@ -207,7 +207,7 @@ def predict(sources, folder=BUILD / "photos"):
         figure.savefig(content, bbox_inches="tight")
         plt.close(figure)
         write_whole(drawing, content.getvalue())
-        print(f"  its steps: {_from_here(drawing)}")
+        print(f"  its steps: {from_here(drawing)}")
     return failed
 
 
@@ -235,22 +235,21 @@ def score(folder, labels, out):
     if Path(out).is_dir():
         raise ValueError(f"expected the name of a CSV file to write, got the folder {out}")
     network, names = photo_network.load_or_train(), data.class_names()
+    readable, pictures = [], []
     for row in rows:
         source = Path(folder) / row["file"]
         try:
-            picture = to_garment(read_photo(source)).picture
+            pictures.append(to_garment(read_photo(source)).picture)
+            readable.append(row)
         except PhotoError as error:
             print(f"{row['file']}: {_reason(error, source)}", file=sys.stderr)
             row.update(predicted="", confidence="", verdict=UNREADABLE)
-            continue
-        probabilities = network.probabilities(picture[np.newaxis])[0]
+    # All in one call: a call for each would add about half to the time of the steps.
+    answers = network.probabilities(np.stack(pictures)) if pictures else []
+    for row, probabilities in zip(readable, answers, strict=True):
         answer = photo_network.decide(probabilities, network.threshold, names)
         row.update(answer._asdict(), confidence=f"{answer.confidence:.4f}")
-    content = io.StringIO()
-    writer = csv.DictWriter(content, RESULT_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(Path(out), content.getvalue().encode())
+    write_table(Path(out), RESULT_COLUMNS, rows)
     table = pd.DataFrame(rows, columns=list(RESULT_COLUMNS))
     print(summary(table))
     return table
@@ -350,11 +349,6 @@ def _reason(error, source):
     for start in (Path(source).absolute(), source):
         reason = reason.removeprefix(f"{start}: ")
     return reason
-
-
-def _from_here(path):
-    """Return a path as seen from the current folder if it is inside, else the whole path."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _plain(source):

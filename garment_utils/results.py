@@ -6,9 +6,7 @@ titles and questions come from the notebooks.
 """
 
 import ast
-import csv
 import hashlib
-import io
 import json
 import platform
 import re
@@ -18,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 from garment_utils import reports
-from garment_utils.paths import FIGURES, NOTEBOOKS, ROOT, write_whole
+from garment_utils.paths import FIGURES, NOTEBOOKS, ROOT, read_table, write_table
 
 README = ROOT / "README.md"
 RESULTS = FIGURES / "results.csv"
@@ -122,23 +120,6 @@ def write(rows):
 def read():
     """Return the rows of figures/results.csv, all values as text; none if there is no such file."""
     return read_table(RESULTS)
-
-
-def write_table(path, columns, rows):
-    """Write rows, dicts, as a CSV file with these columns, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(path, text.getvalue().encode())
-
-
-def read_table(path):
-    """Return the rows of a CSV file as dicts, all values as text; none if there is no such file."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def stale(plan):

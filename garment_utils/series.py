@@ -26,7 +26,7 @@ import nbformat
 import yaml
 
 from garment_utils import reports, results
-from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, write_whole
+from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, from_here, write_whole
 
 
 def stems():
@@ -126,7 +126,9 @@ def run(plan):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"Another run is at work in {_short(folder)}; waiting for it to end.", flush=True)
+            print(
+                f"Another run is at work in {from_here(folder)}; waiting for it to end.", flush=True
+            )
             fcntl.flock(lock, fcntl.LOCK_EX)
         for leftover in folder.rglob(".*.part.*"):  # of a run that was killed
             leftover.unlink()
@@ -162,7 +164,7 @@ def _report(plan, folder, failures, status, log):
     for failure in failures:
         print(f"\n{failure}")
     if status and not failures:
-        print(f"\nSnakemake could not finish; its own words are in {_short(log)}")
+        print(f"\nSnakemake could not finish; its own words are in {from_here(log)}")
     rows = [
         (path.stem[:2], headline["label"], headline["value"], reports.published(headline))
         for path in executed
@@ -177,7 +179,7 @@ def _report(plan, folder, failures, status, log):
             beside = f"; published {published}" if published else ""
             print(f"  {number}  {label:<{width}}  {value}{beside}")
     if executed:
-        print(f"\nRead the reports: {_short(folder / 'index.html')}")
+        print(f"\nRead the reports: {from_here(folder / 'index.html')}")
     return 1 if status else 0
 
 
@@ -192,7 +194,7 @@ class _Progress:
         self.folder, self.notebooks = folder, notebooks
         self.started, self.told, self.last_line = time.time(), {}, time.time()
         self.live = sys.stdout.isatty()
-        print(f"Running {len(notebooks)} notebooks in {_short(folder)}", flush=True)
+        print(f"Running {len(notebooks)} notebooks in {from_here(folder)}", flush=True)
 
     def show(self):
         running = []
@@ -241,10 +243,6 @@ class _Progress:
 
 def _minutes(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def _short(path):
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def store_outputs():

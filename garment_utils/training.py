@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from garment_utils.paths import beside, models_folder
+from garment_utils.paths import beside, models_folder, write_whole
 from garment_utils.quiet_keras import keras, tf
 
 # Fewer round trips between Python and TensorFlow: the same numbers in about half the time.
@@ -246,12 +246,19 @@ def _store(path, model, history):
 
     Where the model is, the history is: two processes that store the same training do no harm.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    history_path = path.with_suffix(".json")
-    beside(history_path).write_text(json.dumps(history.to_dict("list")))  # every digit of a float
-    os.replace(beside(history_path), history_path)
-    model.save(beside(path))
-    os.replace(beside(path), path)
+    content = json.dumps(history.to_dict("list"))  # every digit of a float
+    write_whole(path.with_suffix(".json"), content.encode())
+    save_whole(model, path)
+
+
+def save_whole(model, path):
+    """Save a model into an existing folder, whole or not at all."""
+    partial = beside(path)
+    try:
+        model.save(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _load(path, config):

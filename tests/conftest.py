@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from garment_utils import attributes, data
 from garment_utils.paths import DATA, ROOT
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
@@ -51,6 +52,31 @@ class Repository:
         process = self.start(*arguments)
         printed, _ = process.communicate()
         return process.returncode, printed
+
+
+@pytest.fixture(scope="session")
+def garments():
+    """Return the whole data set, loaded once; nothing can change its arrays."""
+    return data.load_garments()
+
+
+@pytest.fixture(scope="session")
+def ours(garments):
+    """Return our labels of several types."""
+    return attributes.load_attributes(garments)
+
+
+@pytest.fixture
+def spoil():
+    """Return a function that replaces a text in one line of a file, counted from 1."""
+
+    def replace(path, number, old, new):
+        lines = path.read_text("utf-8").split("\n")
+        assert old in lines[number - 1], lines[number - 1]
+        lines[number - 1] = lines[number - 1].replace(old, new, 1)
+        path.write_text("\n".join(lines), "utf-8")
+
+    return replace
 
 
 @pytest.fixture

@@ -14,30 +14,12 @@ from garment_utils.attributes import LABEL_FOLDER, TYPES
 TABLES = ("labels.csv", "annotations.csv")
 
 
-@pytest.fixture(scope="module")
-def garments():
-    return data.load_garments()
-
-
-@pytest.fixture(scope="module")
-def ours(garments):
-    return attributes.load_attributes(garments)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """Our tables in a folder of their own, to spoil them."""
     for name in TABLES:
         shutil.copy(LABEL_FOLDER / name, tmp_path)
     return tmp_path
-
-
-def spoil(path, number, old, new):
-    """Replace a text in one line, counted from 1."""
-    lines = path.read_text("utf-8").split("\n")
-    assert old in lines[number - 1], lines[number - 1]
-    lines[number - 1] = lines[number - 1].replace(old, new, 1)
-    path.write_text("\n".join(lines), "utf-8")
 
 
 def rows_of(name):
@@ -123,13 +105,15 @@ def test_labels_belong_to_the_pictures(ours, garments):
         (1, "pattern,sleeve", "sleeve,pattern", "line 1: expected the columns split, source"),
     ],
 )
-def test_spoiled_labels_are_refused_with_their_line(garments, folder, number, old, new, message):
+def test_spoiled_labels_are_refused_with_their_line(
+    garments, spoil, folder, number, old, new, message
+):
     spoil(folder / "labels.csv", number, old, new)
     with pytest.raises(ValueError, match=f"labels.csv, {message}"):
         attributes.load_attributes(garments, folder)
 
 
-def test_a_training_garment_in_validation_is_refused(garments, folder):
+def test_a_training_garment_in_validation_is_refused(garments, folder, spoil):
     path = folder / "labels.csv"
     first = path.read_text().split("\n")[1]
     number = next(i for i, text in enumerate(path.read_text().split("\n"), 1) if "val," in text)
@@ -154,7 +138,7 @@ def test_annotations_are_those_of_the_file(ours):
         assert np.array_equal(found.indices, ours.indices)
 
 
-def test_annotations_of_other_garments_are_refused(ours, folder):
+def test_annotations_of_other_garments_are_refused(ours, folder, spoil):
     spoil(folder / "annotations.csv", 5, "train,", "t10k,")
     with pytest.raises(ValueError, match="annotations.csv, line 5: expected train .* as in labels"):
         attributes.load_annotations(ours, folder)

@@ -284,14 +284,14 @@ BREAKAGES = [
     Breakage(
         "temperature fitted on the test part allowed",
         EVALUATION,
-        "    _require_answers_to_validation(probabilities, validation)\n    temperatures",
+        "    require_answers_to_validation(probabilities, validation)\n    temperatures",
         "    temperatures",
         "test_evaluation::test_temperature_is_not_fitted_on_the_test_part",
     ),
     Breakage(
         "threshold chosen on the test part allowed",
         EVALUATION,
-        "    _require_answers_to_validation(probabilities, validation)\n    return",
+        "    require_answers_to_validation(probabilities, validation)\n    return",
         "    return",
         "test_evaluation::test_threshold_is_not_chosen_on_the_test_part",
     ),
@@ -632,6 +632,13 @@ BREAKAGES = [
         "test_photos::test_the_gap_between_two_legs_is_not_filled",
     ),
     Breakage(
+        "garments found at random",
+        PHOTOS,
+        "import cv2\n",
+        "import cv2\n\ncv2.setRNGSeed = lambda seed: None\n",
+        "test_photos::test_same_photograph_same_bits",
+    ),
+    Breakage(
         "blank photographs searched for garments",
         PHOTOS,
         "    if photo.std(axis=(0, 1)).max() < SMALLEST_CONTRAST:\n",
@@ -741,7 +748,7 @@ BREAKAGES = [
     Breakage(
         "unsure fitted on any part",
         PHOTO_NETWORK,
-        '    validation.require("validation")\n',
+        "    evaluation.require_answers_to_validation(probabilities, validation)\n",
         "",
         "test_photo_network::test_threshold_of_another_part_is_refused",
     ),
@@ -789,8 +796,8 @@ BREAKAGES = [
     ),
     Breakage(
         "half a network left behind",
-        PHOTO_NETWORK,
-        "        beside(path).unlink(missing_ok=True)\n",
+        TRAINING,
+        "        partial.unlink(missing_ok=True)\n",
         "        pass\n",
         "test_photo_network::test_nothing_half_written_is_left",
     ),

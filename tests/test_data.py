@@ -18,11 +18,6 @@ from garment_utils import data
 from garment_utils.data import ARCHIVE_FOLDER, ARCHIVES
 
 
-@pytest.fixture(scope="module")
-def garments():
-    return data.load_garments()
-
-
 @pytest.fixture
 def folder(tmp_path):
     """A folder with the four real archives, to spoil one of them."""

@@ -10,31 +10,13 @@ import pytest
 from PIL import Image
 from scipy import sparse
 
-from garment_utils import attributes, data, deepfashion
+from garment_utils import attributes, deepfashion
 from garment_utils.deepfashion import FINE_TYPES
-
-
-@pytest.fixture(scope="module")
-def garments():
-    return data.load_garments()
-
-
-@pytest.fixture(scope="module")
-def ours(garments):
-    return attributes.load_attributes(garments)
 
 
 @pytest.fixture(scope="module")
 def written(garments, ours, tmp_path_factory):
     return deepfashion.write_fine(ours, garments, tmp_path_factory.mktemp("fine") / "ours")
-
-
-def spoil(path, number, old, new):
-    """Replace a text in one line, counted from 1."""
-    lines = path.read_text("utf-8").split("\n")
-    assert old in lines[number - 1], lines[number - 1]
-    lines[number - 1] = lines[number - 1].replace(old, new, 1)
-    path.write_text("\n".join(lines), "utf-8")
 
 
 # Our labels in DeepFashion's layout
@@ -276,13 +258,15 @@ def test_fine_labels_shifted_by_a_column_are_refused(fine, shift):
         ("list_attr_cloth", 3, "1", "2", "line 3: expected one number for the values of texture"),
     ],
 )
-def test_spoiled_fine_tables_are_refused_with_their_line(fine, name, number, old, new, message):
+def test_spoiled_fine_tables_are_refused_with_their_line(
+    spoil, fine, name, number, old, new, message
+):
     spoil(fine / "Anno_fine" / f"{name}.txt", number, old, new)
     with pytest.raises(ValueError, match=f"Anno_fine/{name}.txt, {message}"):
         deepfashion.read_fine(fine)
 
 
-def test_many_boxes_without_area_are_refused(fine):
+def test_many_boxes_without_area_are_refused(fine, spoil):
     spoil(fine / "Anno_fine" / "val_bbox.txt", 1, "030", "003")
     with pytest.raises(ValueError, match=f"val_bbox.txt: .*1 of 1 without area, .* img/{ITEM}/"):
         deepfashion.read_fine(fine)
@@ -474,7 +458,9 @@ def test_coarse_tables_without_headers(coarse):
         ("Eval/list_eval_partition", 4, "val", "dev", "line 4: expected train, val or test; found"),
     ],
 )
-def test_spoiled_coarse_tables_are_refused_with_their_line(coarse, name, number, old, new, message):
+def test_spoiled_coarse_tables_are_refused_with_their_line(
+    spoil, coarse, name, number, old, new, message
+):
     spoil(coarse / f"{name}.txt", number, old, new)
     with pytest.raises(ValueError, match=f"{name}.txt, {message}"):
         deepfashion.read_coarse(coarse)

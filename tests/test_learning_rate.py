@@ -5,18 +5,12 @@ import pandas as pd
 import pytest
 
 from garment_utils import learning_rate, training
-from garment_utils.data import load_garments
 from garment_utils.evaluation import cross_entropy
 from garment_utils.models import build_four_four_ten, build_one_fifty_ten
 from garment_utils.preprocessing import fit_scale
 from garment_utils.quiet_keras import keras
 
 BATCH = 64
-
-
-@pytest.fixture(scope="module")
-def garments():
-    return load_garments()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from garment_utils import attributes, data, deepfashion, multilabel
+from garment_utils import attributes, deepfashion, multilabel
 
 TYPES = ("sleeve", "sleeve", "sleeve", "fit", "fit")
 VALUES = ("long", "short", "none", "tight", "loose")
@@ -41,11 +41,6 @@ def training(labels, part="train"):
         parts=np.array([part] * n, dtype=object),
         categories=np.zeros(n, dtype=np.int16),
     )
-
-
-@pytest.fixture(scope="module")
-def ours():
-    return attributes.load_attributes(data.load_garments())
 
 
 # From scores to labels
