@@ -10,10 +10,11 @@ plan = config or series.make_plan("lesson")
 lessons = plan["notebooks"]  # stem → parameters
 
 # Whatever a result depends on makes it anew when it changes.
-learning = ["paths", "data", "preprocessing", "attributes", "deepfashion", "photo_files"]
+learning = ["paths", "data", "preprocessing", "attribute_labels", "deepfashion", "photo_files"]
 learning += ["shapes", "distortions", "quiet_keras", "convolutions", "models", "training"]
-learning += ["learning_rate", "evaluation", "multilabel", "photo_network", "inspection"]
-learning += ["plots", "photos"]
+learning += ["learning_rate", "evaluation", "multilabel", "attribute_networks", "pretrained"]
+learning += ["attribute_predictor", "photo_network", "inspection", "plots", "attribute_plots"]
+learning += ["photos", "attributes"]
 archives = sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz"))
 labels = sorted(str(path) for path in (DATA / "garment-attributes").glob("*.csv"))
 
@@ -63,7 +64,7 @@ rule page:
     output:
         "{stem}.html",
     params:
-        neighbors=lambda wildcards: series.neighbor_options(wildcards.stem, plan),
+        pages=series.pages(plan),
     shell:
         "{sys.executable:q} -m garment_utils.reports {input.notebook:q} {output:q} "
-        "{params.neighbors}"
+        "--pages {params.pages:q}"

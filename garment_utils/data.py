@@ -100,7 +100,7 @@ class Split:
     Attributes:
         name: ``"train"``, ``"validation"`` or ``"test"``: what the part may be used for.
         images: ``(n, 28, 28)`` uint8, 0 = background, 255 = brightest.
-        labels: ``(n,)`` uint8, class 0–9.
+        labels: ``(n,)`` uint8, class 0–9; or ``(n, values)`` of 0 and 1, several labels each.
         indices: ``(n,)`` int64, position of each garment in its archive, 0-based.
     """
 

@@ -14,7 +14,14 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
-from garment_utils.attributes import CATEGORIES, PARTS, TYPES, Attributes, columns_of_types, look_up
+from garment_utils.attribute_labels import (
+    CATEGORIES,
+    PARTS,
+    TYPES,
+    Attributes,
+    columns_of_types,
+    look_up,
+)
 from garment_utils.paths import BUILD, beside
 
 WRITTEN_FOLDER = BUILD / "garment-attributes"

@@ -104,6 +104,137 @@ def build_compact(classes=10):
     return keras.Sequential(network, name="compact")
 
 
+def build_large(classes=10):
+    """Build the large network: four convolutions on whole, halved and quartered pictures.
+
+    More than twice the multiplications of the compact one, twice its parameters and more. Maximum
+    and mean of each map: whether a pattern is somewhere, and how much of it. Softmax output
+    ``(n, classes)`` float32.
+    """
+    x = pixels = keras.Input((28, 28), name="pixels")
+    x = layers.Reshape((28, 28, 1), name="channel")(x)
+    for number, filters in enumerate((32, 64, 128, 192), start=1):
+        options = {"padding": "same", "use_bias": False, "name": f"convolution_{number}"}
+        x = layers.Conv2D(filters, 3, **options)(x)
+        if number < 4:
+            x = layers.MaxPooling2D(name=f"pooling_{number}")(x)  # 14 × 14, 7 × 7, 3 × 3
+        x = layers.BatchNormalization(momentum=0.9, name=f"normalization_{number}")(x)
+        x = layers.ReLU(name=f"relu_{number}")(x)
+    maximum = layers.GlobalMaxPooling2D(name="maximum")(x)
+    mean = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = layers.Concatenate(name="features")([maximum, mean])
+    x = layers.Dropout(0.3, name="dropout")(x)
+    x = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    return keras.Model(pixels, x, name="large")
+
+
+@keras.saving.register_keras_serializable("garment_utils")
+class MirrorInTraining(layers.RandomFlip):
+    """Mirrors pictures left to right at random, in training alone.
+
+    Keras' own layer takes ``model(pixels)`` for training: it mirrors, and makes all layers after it
+    train too, so that a batch normalization uses the statistics of the pictures at hand.
+    """
+
+    def call(self, data, training=False):
+        """Return pictures of the same shape."""
+        return super().call(data, training=training)
+
+
+def features_of(pixels):
+    """Add the trunk of the networks for several labels: three convolutions, then 96 features.
+
+    Garments are mirrored at random, in training alone: no label depends on left and right.
+
+    Args:
+        pixels: Keras input ``(n, 28, 28)``, standardized.
+
+    Returns:
+        Keras tensor ``(n, 96)`` float32.
+    """
+    x = layers.Reshape((28, 28, 1), name="channel")(pixels)
+    x = MirrorInTraining("horizontal", name="mirror")(x)
+    x = layers.Conv2D(24, 4, strides=2, padding="same", activation="relu", name="convolution_1")(x)
+    for number, filters, pooling in (
+        (2, 48, layers.MaxPooling2D),
+        (3, 96, layers.GlobalMaxPooling2D),
+    ):
+        options = {"padding": "same", "use_bias": False, "name": f"convolution_{number}"}
+        x = layers.Conv2D(filters, 3, **options)(x)
+        x = pooling(name=f"pooling_{number}")(x)  # 7 × 7, 1 × 1
+        x = layers.BatchNormalization(momentum=0.9, name=f"normalization_{number}")(x)
+        x = layers.ReLU(name=f"relu_{number}")(x)
+    return x
+
+
+def build_single(values):
+    """Build a single classifier of several labels: one sigmoid for each value.
+
+    Args:
+        values: how many values there are, of all types together.
+
+    Returns:
+        Keras model, ``(n, 28, 28)`` standardized pixels → ``(n, values)`` float32 between 0
+        and 1 that know nothing of each other: they need not add up to 1 within a type.
+    """
+    pixels = keras.Input((28, 28), name="pixels")
+    scores = layers.Dense(values, activation="sigmoid", name="scores")(features_of(pixels))
+    return keras.Model(pixels, scores, name="single")
+
+
+def build_per_type(sizes):
+    """Build one classifier per type on a shared trunk: a softmax for each type.
+
+    Args:
+        sizes: dict, type → how many values it has; the order is that of the columns.
+
+    Returns:
+        Keras model, ``(n, 28, 28)`` standardized pixels → ``(n, all values)`` float32
+        probabilities, the heads side by side; those of each type add up to 1.
+    """
+    pixels = keras.Input((28, 28), name="pixels")
+    return keras.Model(pixels, add_heads(features_of(pixels), sizes), name="per_type")
+
+
+def build_separate(sizes):
+    """Build a network of its own for each type: six trunks and no shared weight, in one model.
+
+    The loss is a sum over types and Adam looks at each weight alone, so one training of this
+    model is as many trainings side by side.
+
+    Args:
+        sizes: as of ``build_per_type``.
+
+    Returns:
+        Keras model with the same input and output as that of ``build_per_type``.
+    """
+    pixels = keras.Input((28, 28), name="pixels")
+    networks = []
+    for name, size in sizes.items():
+        own = keras.Input((28, 28), name="pixels")
+        head = layers.Dense(size, activation="softmax", name=name)(features_of(own))
+        networks.append(keras.Model(own, head, name=name))
+    outputs = [network(pixels) for network in networks]
+    return keras.Model(pixels, layers.Concatenate(name="heads")(outputs), name="separate")
+
+
+def add_heads(features, sizes):
+    """Add a softmax for each type.
+
+    Args:
+        features: Keras tensor ``(n, k)``.
+        sizes: as of ``build_per_type``.
+
+    Returns:
+        Keras tensor ``(n, all values)`` float32, the heads side by side.
+    """
+    heads = [
+        layers.Dense(size, activation="softmax", name=name)(features)
+        for name, size in sizes.items()
+    ]
+    return layers.Concatenate(name="heads")(heads)
+
+
 def count_multiplications(model):
     """Return how many multiplications of a weight and a number one picture takes.
 

@@ -1,4 +1,4 @@
-"""Several labels at once: from scores to labels, metrics, training partitions, weights.
+"""Several labels at once: decoding, metrics, agreement, training partitions, weights.
 
 Labels and predicted labels are ``(n, values)`` arrays of 0 and 1, a column for each value; every
 picture has exactly one value of each type.
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from garment_utils.attributes import columns_of_types
+from garment_utils.attribute_labels import columns_of_types
+from garment_utils.evaluation import percentile_interval
 
 SCORES = ("precision", "recall", "F1")
 
@@ -68,6 +69,20 @@ def constant_prediction(train, n):
     return np.repeat(frequent, n, axis=0)
 
 
+def count_per_type(predicted, types):
+    """Count the predicted values of each type.
+
+    Args:
+        predicted: ``(…, values)`` of 0 and 1.
+        types: the type of each column.
+
+    Returns:
+        ``(…, types)`` int64, the types in their order.
+    """
+    columns = columns_of_types(types).values()
+    return np.stack([predicted[..., its].sum(axis=-1) for its in columns], axis=-1)
+
+
 # ---- metrics -----------------------------------------------------------------------------------
 
 
@@ -122,6 +137,11 @@ def _scores(labels, predicted, average):
     return found[:3]
 
 
+def value_f1(labels, predicted):
+    """Return F1 of each value, ``(…, values)``; arguments as of ``macro_f1``."""
+    return _f1(*_counts(labels, predicted))
+
+
 def macro_f1(labels, predicted):
     """Return the mean of the values' F1, as scikit-learn does, many times faster.
 
@@ -163,6 +183,145 @@ def type_accuracy(labels, predicted, types):
     )
 
 
+def score_table(labels, answers, types):
+    """Score the predictions of several kinds of model, run by run.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+        answers: dict, kind → ``(runs, n, values)`` of 0 and 1, or ``(n, values)`` of one run.
+        types: the type of each column.
+
+    Returns:
+        DataFrame of floats, one row a run, the kinds as index: ``yes or no``, the share of all
+        labels that are right; ``micro F1``; ``macro F1``; ``exact match``; ``impossible``, the
+        share of pictures that do not get exactly one value of each type.
+    """
+    tables = []
+    for name, predicted in answers.items():
+        predicted = np.reshape(predicted, (-1, *labels.shape))
+        table = pd.DataFrame({"yes or no": (predicted == labels).mean(axis=(1, 2))})
+        table["micro F1"], table["macro F1"] = (f(labels, predicted) for f in (micro_f1, macro_f1))
+        table["exact match"] = exact_match(labels, predicted)
+        not_one = (count_per_type(predicted, types) != 1).any(axis=-1)
+        table["impossible"] = not_one.mean(axis=-1)
+        tables.append(table.set_axis([name] * len(table)))
+    return pd.concat(tables).rename_axis("kind")
+
+
+def type_table(labels, answers, types):
+    """Return the accuracy of each type, run by run; arguments as of ``score_table``.
+
+    Returns:
+        DataFrame of floats, one row a run, the kinds as index; a column for each type.
+    """
+    tables = []
+    for name, predicted in answers.items():
+        predicted = np.reshape(predicted, (-1, *labels.shape))
+        table = pd.DataFrame([type_accuracy(labels, one, types) for one in predicted])
+        tables.append(table.set_axis([name] * len(table)))
+    return pd.concat(tables).rename_axis("kind")
+
+
+def summarize_runs(table):
+    """Return mean and standard deviation over the runs of each kind, as text.
+
+    Args:
+        table: one row a run, the kinds as index, such as ``score_table`` returns.
+
+    Returns:
+        DataFrame of str, one row a kind: ``"0.632 ± 0.011"``, or the number of a single run; and
+        ``runs`` (int).
+    """
+    groups = table.groupby(level=0, sort=False)
+    return groups.agg(_as_text).assign(runs=groups.size())
+
+
+def curve_table(scores, kinds, counts):
+    """Return mean and standard deviation by kind of model and number of pictures, as text.
+
+    Args:
+        scores: dict, (kind, count) → ``(runs,)`` floats.
+        kinds: the rows.
+        counts: ints, of labeled pictures: the columns.
+
+    Returns:
+        DataFrame of str: ``"0.632 ± 0.011"``, or ``"not run"``.
+    """
+    table = pd.DataFrame("not run", index=list(kinds), columns=list(counts))
+    for (kind, count), values in scores.items():
+        table.loc[kind, count] = _as_text(pd.Series(values))
+    return table
+
+
+def _as_text(values):
+    spread = f" ± {values.std():.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{spread}"
+
+
+def mistakes(probabilities, labels, values, types):
+    """List every type of every picture in which the likeliest value is wrong.
+
+    Args:
+        probabilities: ``(n, values)`` floats.
+        labels: ``(n, values)`` of 0 and 1, in the same order.
+        values: names of the columns.
+        types: their types.
+
+    Returns:
+        DataFrame, the most certain mistakes first: ``position`` (int), ``type``, ``label`` and
+        ``predicted`` (str, values), and ``certainty``, the probability of ``predicted``.
+    """
+    values, tables = np.asarray(values, dtype=object), []
+    for name, columns in columns_of_types(types).items():
+        label, predicted = (x[:, columns].argmax(axis=1) for x in (labels, probabilities))
+        table = pd.DataFrame({"position": np.arange(len(labels)), "type": name})
+        table["label"], table["predicted"] = values[columns[label]], values[columns[predicted]]
+        table["certainty"] = probabilities[:, columns].max(axis=1)
+        tables.append(table[label != predicted])
+    found = pd.concat(tables)
+    return found.sort_values("certainty", ascending=False, kind="stable", ignore_index=True)
+
+
+METRICS = {"macro F1": macro_f1, "mean accuracy": micro_f1, "exact match": exact_match}
+
+
+def run_metrics(labels, predicted):
+    """Return the scores that ``compare`` compares, of several runs.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+        predicted: ``(runs, n, values)`` of 0 and 1.
+
+    Returns:
+        DataFrame, one row a run, a column for each of ``METRICS``.
+    """
+    return pd.DataFrame({score: metric(labels, predicted) for score, metric in METRICS.items()})
+
+
+def run_scores(labels, predicted, rare):
+    """Return the scores of several runs, with rare values apart from the common ones.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+        predicted: ``(runs, n, values)``, exactly one value of each type.
+        rare: ``(values,)`` bool.
+
+    Returns:
+        DataFrame, one row a run: ``macro F1``; ``mean accuracy``, of the types, which is micro F1;
+        ``exact match``; ``F1 of rare`` and ``F1 of common``, means over these values; ``rare
+        said``, how often a rare value was predicted for each time that one is there.
+    """
+    f1 = value_f1(labels, predicted)
+    return pd.DataFrame(
+        {
+            **{score: metric(labels, predicted) for score, metric in METRICS.items()},
+            "F1 of rare": f1[:, rare].mean(axis=1),
+            "F1 of common": f1[:, ~rare].mean(axis=1),
+            "rare said": predicted[..., rare].sum(axis=(1, 2)) / labels[:, rare].sum(),
+        }
+    )
+
+
 def _counts(labels, predicted):
     """Return for each value how often it is right, there, and said."""
     right = (predicted * labels).sum(axis=-2)
@@ -197,6 +356,189 @@ def paired_bootstrap(labels, first, second, *, metric, resamples, rng):
         means = [metric(labels[rows], x[..., rows, :]).mean() for x in (first, second)]
         differences[draw] = means[1] - means[0]
     return differences
+
+
+def compare(labels, first, second, *, resamples, rng):
+    """Return how far the second prediction is above the first, with intervals over pictures.
+
+    Args:
+        labels, first, second, resamples, rng: as of ``paired_bootstrap``.
+
+    Returns:
+        DataFrame of floats with the rows ``macro F1``, ``mean accuracy`` (of the types, which is
+        micro F1) and ``exact match``: ``change``, second minus first, means over the runs; ``low``
+        and ``high``, the 95 % interval of a paired bootstrap.
+    """
+    rows = {}
+    for score, metric in METRICS.items():
+        drawn = paired_bootstrap(labels, first, second, metric=metric, resamples=resamples, rng=rng)
+        change = metric(labels, second).mean() - metric(labels, first).mean()
+        rows[score] = [change, *percentile_interval(drawn, 0.05)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["change", "low", "high"])
+
+
+# ---- what labels say, and how far two annotators agree ------------------------------------------
+
+
+def chosen(attributes, kind):
+    """Return the values of one type, one a picture, as ``(n,)`` str; ``kind`` names the type."""
+    columns = columns_of_types(attributes.types)[kind]
+    values = np.asarray(attributes.values, dtype=object)[columns]
+    return values[attributes.labels[:, columns].argmax(axis=1)]
+
+
+def effective_values(shares):
+    """Return how many equally frequent values would be as mixed: the inverse Simpson index.
+
+    Two garments drawn at random share their value with probability ``(shares**2).sum()``. With k
+    equally frequent values that is 1 / k; so its inverse is a number of values. (Simpson 1949,
+    Measurement of diversity, Nature 163.)
+
+    Args:
+        shares: ``(k,)`` floats that add up to 1.
+    """
+    return 1 / (shares**2).sum()
+
+
+def imbalance_table(labels, values, types):
+    """Return how unevenly the values of each type are spread.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+        values: names of the columns.
+        types: their types.
+
+    Returns:
+        DataFrame, the types in their order as rows: ``values`` (int), ``effective``, ``most
+        common``, its ``share``, ``rarest``, and how many ``pictures`` have that one (int).
+    """
+    pictures, rows = labels.sum(axis=0), {}
+    for name, columns in columns_of_types(types).items():
+        shares = pictures[columns] / len(labels)
+        most, rarest = columns[shares.argmax()], columns[shares.argmin()]
+        rows[name] = {
+            "values": len(columns),
+            "effective": effective_values(shares),
+            "most common": values[most],
+            "share": shares.max(),
+            "rarest": values[rarest],
+            "pictures": pictures[rarest],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def co_occurrence(labels):
+    """Return P(column | row): of the pictures with the row's value, the share with the column's.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+
+    Returns:
+        ``(values, values)`` float; a row of zeros for a value that no picture has.
+    """
+    together = labels.T.astype(int) @ labels  # pictures with both; int8 could not count so far
+    pictures = together.diagonal()  # with the value itself
+    return together / np.maximum(pictures, 1)[:, None]
+
+
+def pairs_table(labels, values, types):
+    """Return, for all pairs of values of two types, how much one tells of the other.
+
+    Args:
+        labels: ``(n, values)`` of 0 and 1.
+        values: names of the columns.
+        types: their types.
+
+    Returns:
+        DataFrame, one row a pair in both directions: ``given`` and ``value`` (str), ``pictures``
+        (int) that have ``given``, the ``share`` of these that have ``value``, the share
+        ``overall`` of all pictures that have it, and ``gain``, the difference of the two shares.
+    """
+    values, types = np.asarray(values, dtype=object), np.asarray(types, dtype=object)
+    given, value = np.nonzero(types[:, None] != types)
+    pictures = labels.sum(axis=0)
+    share, overall = co_occurrence(labels)[given, value], pictures[value] / len(labels)
+    return pd.DataFrame(
+        {
+            "given": values[given],
+            "value": values[value],
+            "pictures": pictures[given],
+            "share": share,
+            "overall": overall,
+            "gain": share - overall,
+        }
+    )
+
+
+def chance_agreement(first, second):
+    """Return how often two annotators agree who give their answers to the pictures by lot.
+
+    Args:
+        first, second: ``(n, k)`` of 0 and 1, the values of one type, exactly one a picture.
+
+    Returns:
+        float.
+    """
+    return (first.mean(axis=0) * second.mean(axis=0)).sum()
+
+
+def cohen_kappa(first, second):
+    """Return by how much two annotators agree beyond chance: 0 as by chance, 1 always.
+
+    (Cohen 1960, A coefficient of agreement for nominal scales, Educational and Psychological
+    Measurement 20.)
+
+    Args:
+        first, second: ``(n, k)`` of 0 and 1, the values of one type, exactly one a picture.
+
+    Returns:
+        float; not a number if both give all pictures one and the same value.
+    """
+    equal = (first == second).all(axis=1).mean()
+    chance = chance_agreement(first, second)
+    return (equal - chance) / (1 - chance)
+
+
+def agreement_table(first, second, types):
+    """Return how far two annotators agree in each type.
+
+    Args:
+        first, second: ``(n, values)`` of 0 and 1; row i means the same picture in both.
+        types: the type of each column.
+
+    Returns:
+        DataFrame of floats, the types in their order as rows: the share of pictures with
+        ``equal`` values, what would be equal by ``chance``, and Cohen's ``kappa``.
+    """
+    table = pd.DataFrame({"equal": type_accuracy(first, second, types)})
+    for name, columns in columns_of_types(types).items():
+        table.loc[name, "chance"] = chance_agreement(first[:, columns], second[:, columns])
+        table.loc[name, "kappa"] = cohen_kappa(first[:, columns], second[:, columns])
+    return table
+
+
+def disagreements(first, second, final):
+    """Return every label on which two annotators differ, and who was followed.
+
+    Args:
+        first, second: Attributes, what each of them said.
+        final: Attributes, what was decided; the same pictures in the same order.
+
+    Returns:
+        DataFrame, sorted by type, then by picture: ``position`` (int), ``type``, the values
+        ``first``, ``second`` and ``final`` (str), and ``followed``, which is ``"first"``,
+        ``"second"`` or ``"neither"``.
+    """
+    tables = []
+    for kind in columns_of_types(final.types):
+        said = {"first": first, "second": second, "final": final}
+        table = pd.DataFrame({who: chosen(one, kind) for who, one in said.items()})
+        table = table.rename_axis("position").reset_index()
+        table.insert(1, "type", kind)
+        tables.append(table[table["first"] != table["second"]])
+    table = pd.concat(tables, ignore_index=True)
+    agreeing = [table["final"] == table[who] for who in ("first", "second")]
+    return table.assign(followed=np.select(agreeing, ["first", "second"], "neither"))
 
 
 # ---- training partitions -----------------------------------------------------------------------
@@ -277,6 +619,29 @@ def rank_based(train, times, seed):
     shares = (np.arange(n) + rng.random()) / n
     ranks = n * (1 - (1 - shares) ** (1 / times))
     return np.sort(ranked[ranks.astype(int)])
+
+
+def balanced(train, seed):
+    """Draw as many pictures as there are, with replacement, such that rare values come more often.
+
+    A picture's chance is in proportion to the sum of its values' weights. That is the same as
+    drawing a type by lot, then one of its values, then a picture that has it, each with equal
+    chances. (Kang et al. 2020, Decoupling representation and classifier for long-tailed
+    recognition, section 4.1: class-balanced sampling, here of several types.)
+
+    Args:
+        train: Attributes of training pictures.
+        seed: int.
+
+    Returns:
+        sorted int64 positions, with repetitions.
+
+    Raises:
+        ValueError: some of the pictures are of another part.
+    """
+    rng = np.random.default_rng(seed)
+    chances = (train.labels * value_weights(train)).sum(axis=1)
+    return np.sort(rng.choice(len(train), size=len(train), p=chances / chances.sum()))
 
 
 def count_distinct(positions):

@@ -2,8 +2,6 @@
 
 import hashlib
 import inspect
-import json
-import os
 from typing import NamedTuple
 
 import cv2
@@ -19,7 +17,7 @@ from garment_utils import (
     shapes,
     training,
 )
-from garment_utils.paths import models_folder, write_whole
+from garment_utils.paths import models_folder
 from garment_utils.quiet_keras import keras, tf
 
 UNSURE = "unsure"
@@ -104,22 +102,28 @@ def load_or_train(recipe=RECIPE, say=print):
     Returns:
         PhotoNetwork.
     """
-    path = models_folder() / f"photos-{_key(recipe)}.keras"
-    if path.exists():
-        try:
-            return _load(path)
-        except Exception as error:  # a damaged archive fails in many ways, all mean: train again
-            say(f"{path.name} cannot be used ({_reason(error, path)}); training it again")
-    say(
+
+    def make():
+        network = train(recipe, data.load_garments(), say)
+        notes = {"classes": classes, "scale": network.scale, "threshold": network.threshold}
+        return network.model, notes
+
+    def check(model, notes):
+        if notes["classes"] != classes:
+            raise ValueError(f"its classes are {', '.join(notes['classes'])}")
+        if model.output_shape != (None, len(classes)):
+            raise ValueError(f"it has outputs of shape {model.output_shape}")
+
+    classes = [*data.class_names(), ELSE]
+    model, notes, _ = training.load_or_make(
+        models_folder() / f"photos-{_key(recipe)}.keras",
+        make,
+        check,
+        say,
         "Training the network for photographs, once; it is kept for the next time. "
-        "This takes about five minutes on two cores."
+        "This takes about five minutes on two cores.",
     )
-    network = train(recipe, data.load_garments(), say)
-    try:
-        _store(path, network)
-    except OSError as error:  # no room, no permission: minutes of training are not lost for that
-        say(f"{path.name} cannot be kept ({_reason(error, path)}); next time it is trained again")
-    return network
+    return PhotoNetwork(model, preprocessing.PixelScale(*notes["scale"]), notes["threshold"])
 
 
 def train(recipe, garments, say=print):
@@ -173,31 +177,3 @@ def _key(recipe):
     versions = keras.__version__, tf.__version__, np.__version__, cv2.__version__
     parts = [sorted(recipe.items()), versions, sources]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _store(path, network):
-    """Write threshold, scale and class names, then the model: where it is, they are."""
-    notes = {
-        "classes": [*data.class_names(), ELSE],
-        "scale": network.scale,
-        "threshold": network.threshold,
-    }
-    write_whole(path.with_suffix(".json"), json.dumps(notes).encode())
-    training.save_whole(network.model, path)
-
-
-def _load(path):
-    notes = json.loads(path.with_suffix(".json").read_text())
-    if notes["classes"] != [*data.class_names(), ELSE]:
-        raise ValueError(f"its classes are {', '.join(notes['classes'])}")
-    model = keras.models.load_model(path, safe_mode=True)
-    if model.output_shape != (None, len(notes["classes"])):
-        raise ValueError(f"it has outputs of shape {model.output_shape}")
-    return PhotoNetwork(model, preprocessing.PixelScale(*notes["scale"]), notes["threshold"])
-
-
-def _reason(error, path):
-    """Return the first line of what an error says, without the folder that it may name."""
-    text = getattr(error, "strerror", None) or str(error)
-    line = text.strip().split("\n")[0] or type(error).__name__
-    return line.replace(f"{path.parent}{os.sep}", "")

@@ -3,13 +3,14 @@
 A page is one file: figures are data URIs with their alt text, formulas are MathML, the style
 sheet is inside. From the command line::
 
-    python -m garment_utils.reports EXECUTED.ipynb OUT.html [--previous STEM] [--next STEM]
+    python -m garment_utils.reports EXECUTED.ipynb OUT.html [--pages STEM…]
 """
 
 import argparse
 import base64
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
@@ -106,12 +107,10 @@ def write_figures(executed: Path, folder: Path) -> None:
         write_whole(Path(folder) / f"{number}_{name}.png", png)
 
 
-def write_report(
-    executed: Path, html: Path, *, previous: str | None, following: str | None
-) -> None:
+def write_report(executed: Path, html: Path, *, pages: Collection[str] = ()) -> None:
     """Write the executed notebook as one page that needs no network.
 
-    `previous` and `following` are the stems of the neighbors that have a page, else None.
+    `pages` are the stems of the notebooks that have a page: those can be linked.
     ValueError, and no change to an older page, if the title cell is not as it should be, a
     formula cannot be read, or something shown is not stored in the notebook.
     """
@@ -120,9 +119,8 @@ def write_report(
     lesson = _lesson(notebook, executed)
     # The page's own heading says what the title cell says.
     notebook.cells = [cell for cell in notebook.cells if cell.get("id") != "title"]
-    neighbors = {stem for stem in (previous, following) if stem}
     try:
-        cells = _finish(_Exporter().from_notebook_node(notebook)[0], neighbors)
+        cells = _finish(_Exporter().from_notebook_node(notebook)[0], pages)
     except ValueError as error:
         raise ValueError(f"{executed}: {error}") from error
     contents = [(quote(heading["id"]), heading.get_text()) for heading in cells.find_all("h2")]
@@ -131,8 +129,8 @@ def write_report(
         lesson=lesson,
         contents=contents,
         cells=str(cells),
-        previous=previous,
-        following=following,
+        previous=max((stem for stem in pages if stem < html.stem), default=None),
+        following=min((stem for stem in pages if stem > html.stem), default=None),
     )
     write_whole(html, page.encode())
 
@@ -274,13 +272,13 @@ class _Exporter(HTMLExporter):
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
-def _finish(html: str, neighbors: set[str]) -> BeautifulSoup:
+def _finish(html: str, pages: Collection[str]) -> BeautifulSoup:
     """Make the cells fit for a page: anchors, links, tables, what is wide scrolls by itself."""
     soup = BeautifulSoup(html, "html.parser")
     for heading in soup.find_all("h1"):
         heading.name = "h2"  # the page's title is its only h1
     _give_anchors(soup)
-    _rewrite_links(soup, neighbors)
+    _rewrite_links(soup, pages)
     for pre in soup.select(".outputs pre[style]"):  # Keras' summary: its colors are too pale
         for tag in (pre, *pre.find_all(style=True)):
             del tag["style"]
@@ -311,7 +309,7 @@ def _give_anchors(soup: BeautifulSoup) -> None:
         heading["id"] = anchor
 
 
-def _rewrite_links(soup: BeautifulSoup, neighbors: set[str]) -> None:
+def _rewrite_links(soup: BeautifulSoup, pages: Collection[str]) -> None:
     """Let links between notebooks lead to their pages; what leads nowhere becomes plain text."""
     anchors = {tag["id"] for tag in soup.find_all(id=True)}
     for link in soup.find_all("a", href=True):
@@ -321,7 +319,7 @@ def _rewrite_links(soup: BeautifulSoup, neighbors: set[str]) -> None:
             continue
         if path == "../README.md":
             link["href"] = "index.html"
-        elif target.suffix == ".ipynb" and target.stem in neighbors:
+        elif target.suffix == ".ipynb" and target.stem in pages:
             link["href"] = f"{target.stem}.html{hash_sign}{anchor}"
         else:
             link.unwrap()
@@ -386,14 +384,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m garment_utils.reports", description=__doc__)
     parser.add_argument("executed", type=Path, metavar="EXECUTED.ipynb")
     parser.add_argument("html", type=Path, metavar="OUT.html")
-    parser.add_argument("--previous", metavar="STEM", help="the notebook before, if it has a page")
-    parser.add_argument("--next", metavar="STEM", help="the notebook after, if it has a page")
+    parser.add_argument(
+        "--pages", nargs="*", default=[], metavar="STEM", help="the notebooks that have a page"
+    )
     options = parser.parse_args(arguments)
     try:
         write_figures(options.executed, options.html.parent / "figures")
-        write_report(
-            options.executed, options.html, previous=options.previous, following=options.next
-        )
+        write_report(options.executed, options.html, pages=options.pages)
     except ValueError as error:
         sys.exit(str(error))
 

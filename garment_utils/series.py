@@ -99,13 +99,10 @@ def make_plan(profile, notebooks="", parameters=""):
     return {"profile": profile, "folder": str(BUILD / name), "notebooks": chosen}
 
 
-def neighbor_options(stem, plan):
-    """Return the options for ``garment_utils.reports`` that name a page's neighbors."""
+def pages(plan):
+    """Return the stems of the notebooks that have a page when a plan is done."""
     executed = {path.stem for path in Path(plan["folder"]).glob("notebooks/[0-9]*.ipynb")}
-    pages = sorted(executed.intersection(stems()).union(plan["notebooks"]))
-    before, after = pages[: pages.index(stem)], pages[pages.index(stem) + 1 :]
-    options = [f"--previous {before[-1]}"] if before else []
-    return " ".join(options + ([f"--next {after[0]}"] if after else []))
+    return sorted(executed.intersection(stems()).union(plan["notebooks"]))
 
 
 def run(plan):

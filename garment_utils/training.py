@@ -35,20 +35,21 @@ def make_repeatable(seed):
     tf.config.experimental.enable_op_determinism()
 
 
-def compile_classifier(model, learning_rate=0.001, optimizer="adam", **options):
-    """Compile a classifier of integer labels; further options go to Keras.
+def compile_classifier(model, learning_rate=0.001, optimizer="adam", loss=None, **options):
+    """Compile a classifier; further options go to Keras.
 
     Args:
         model: Keras classifier with probabilities as its output.
         learning_rate: a number or a Keras schedule.
         optimizer: Keras' name of one, such as ``"adam"`` or ``"adadelta"``.
+        loss: Keras loss or its name; None for integer labels, whose accuracy is taken too.
     """
     # A fixed name: Keras would number them, and the number would end up in the key.
     config = {"learning_rate": learning_rate, "name": optimizer}
     model.compile(
         optimizer=keras.optimizers.get({"class_name": optimizer, "config": config}),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        loss=loss or "sparse_categorical_crossentropy",
+        metrics=None if loss else ["accuracy"],
         **options,
     )
 
@@ -64,16 +65,18 @@ def train_or_load(
     seed,
     learning_rate=0.001,
     optimizer="adam",
+    loss=None,
 ):
     """Train a network, or load it if exactly this training was done before.
 
-    Everything that makes the result is part of the stored file's name: network, optimizer,
-    pictures, labels, pixel scale, epochs, batch size, seed, versions of Keras and TensorFlow.
-    Change one of them and the network is trained anew. A stored file that cannot be read, or
-    holds another network, is reported and replaced.
+    Everything that makes the result is part of the stored file's name: network with its initial
+    weights, optimizer, loss, pictures, labels, pixel scale, epochs, batch size, seed, versions of
+    Keras and TensorFlow. Change one of them and the network is trained anew. A stored file that
+    cannot be read, or holds another network, is reported and replaced.
 
     Args:
-        build: function without arguments that returns an uncompiled Keras classifier.
+        build: function without arguments that returns an uncompiled Keras classifier, with new
+            weights or, to be trained further, with those of another network.
         scale: PixelScale for the images of both parts.
         train: training part to learn from, a Split.
         validation: validation part, whose loss and accuracy are taken after each epoch.
@@ -82,11 +85,13 @@ def train_or_load(
         seed: int; sets the initial weights and the order of the images.
         learning_rate: a number or a Keras schedule, such as ``one_cycle`` returns.
         optimizer: Keras' name of one.
+        loss: Keras loss or its name, for labels of another form; None for integer labels.
 
     Returns:
         Trained: model; history with the columns ``epoch`` (from 1), ``loss``, ``accuracy``,
-        ``val_loss``, ``val_accuracy``; ``loaded``. The training columns are averages over the
-        epoch while the weights move, the ``val_`` columns are taken at its end.
+        ``val_loss``, ``val_accuracy``; ``loaded``. With a loss of another kind there are no
+        accuracies. The training columns are averages over the epoch while the weights move, the
+        ``val_`` columns are taken at its end.
 
     Raises:
         ValueError: if the parts are others than those named.
@@ -95,13 +100,16 @@ def train_or_load(
     validation.require("validation")
     make_repeatable(seed)
     model = build()
-    compile_classifier(model, learning_rate, optimizer, steps_per_execution=STEPS_PER_EXECUTION)
+    compile_classifier(
+        model, learning_rate, optimizer, loss, steps_per_execution=STEPS_PER_EXECUTION
+    )
     recipe = {
         "network": model.get_config(),
+        "weights": _sum_of(*model.get_weights()),
         "optimizer": model.optimizer.get_config(),
-        "loss": model.loss,
-        "train": _sum_of(train),
-        "validation": _sum_of(validation),
+        "loss": model.loss if isinstance(model.loss, str) else keras.losses.serialize(model.loss),
+        "train": _sum_of(train.images, train.labels),
+        "validation": _sum_of(validation.images, validation.labels),
         "scale": scale,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -110,25 +118,57 @@ def train_or_load(
     }
     key = hashlib.sha256(_as_text(recipe).encode()).hexdigest()
     path = models_folder() / f"{model.name}-{key[:16]}.keras"
+
+    def make():
+        result = model.fit(
+            scale.apply(train.images),
+            train.labels,
+            validation_data=(scale.apply(validation.images), validation.labels),
+            epochs=epochs,
+            batch_size=batch_size,
+            verbose=0,
+        )
+        return model, {"epoch": list(range(1, epochs + 1)), **result.history}
+
+    def check(stored, history):
+        if _as_text(stored.get_config()) != _as_text(model.get_config()):
+            raise ValueError("it holds another network")
+
+    model, history, loaded = load_or_make(path, make, check)
+    return Trained(model, pd.DataFrame(history), loaded)
+
+
+def load_or_make(path, make, check, say=print, announcement=None):
+    """Return a model and notes on it: what is stored, or what is made now and then stored.
+
+    Stored code is not executed (Keras' safe mode). What cannot be used is reported, and replaced.
+
+    Args:
+        path: of the model, ending in ``.keras``; its notes stand beside it as ``.json``.
+        make: function without arguments that returns the model and its notes, a dict.
+        check: function of both that raises ValueError if they are not what is asked for.
+        say: function that is told, in a sentence each, what happens.
+        announcement: sentence to say before making; None for none.
+
+    Returns:
+        model, notes, and True if they were stored.
+    """
     if path.exists():
         try:
-            return _load(path, model.get_config())
+            model = keras.models.load_model(path, safe_mode=True)
+            notes = json.loads(path.with_suffix(".json").read_text())
+            check(model, notes)
+            return model, notes, True
         except Exception as error:  # a damaged archive fails in many ways, all mean: train again
-            print(f"{path.name} cannot be used ({_first_line(error)}); training it again")
-    pixels = scale.apply(train.images)
-    validation_pixels = scale.apply(validation.images)
-    result = model.fit(
-        pixels,
-        train.labels,
-        validation_data=(validation_pixels, validation.labels),
-        epochs=epochs,
-        batch_size=batch_size,
-        verbose=0,
-    )
-    history = pd.DataFrame(result.history)
-    history.insert(0, "epoch", np.arange(1, len(history) + 1))
-    _store(path, model, history)
-    return Trained(model, history, loaded=False)
+            say(f"{path.name} cannot be used ({_reason(error, path)}); training it again")
+    if announcement:
+        say(announcement)
+    model, notes = make()
+    try:
+        _store(path, model, notes)
+    except OSError as error:  # no room, no permission: minutes of training are not lost for that
+        say(f"{path.name} cannot be kept ({_reason(error, path)}); next time it is trained again")
+    return model, notes, False
 
 
 def load_classifier(path):
@@ -234,20 +274,20 @@ def first_step(model, pixels, labels):
     }
 
 
-def _sum_of(split):
-    """Return a checksum of a part's pictures and labels, in their order."""
-    digest = hashlib.sha256(np.ascontiguousarray(split.images))
-    digest.update(np.ascontiguousarray(split.labels))
+def _sum_of(*arrays):
+    """Return a checksum of what arrays hold, in their order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
-def _store(path, model, history):
-    """Write model and history beside their names, then rename; the model comes last.
+def _store(path, model, notes):
+    """Write notes and model beside their names, then rename; the model comes last.
 
-    Where the model is, the history is: two processes that store the same training do no harm.
+    Where the model is, the notes are: two processes that store the same training do no harm.
     """
-    content = json.dumps(history.to_dict("list"))  # every digit of a float
-    write_whole(path.with_suffix(".json"), content.encode())
+    write_whole(path.with_suffix(".json"), json.dumps(notes).encode())  # every digit of a float
     save_whole(model, path)
 
 
@@ -261,19 +301,16 @@ def save_whole(model, path):
         partial.unlink(missing_ok=True)
 
 
-def _load(path, config):
-    """Load a stored training; nothing in the file is executed (Keras' safe mode)."""
-    model = keras.models.load_model(path, safe_mode=True)
-    if _as_text(model.get_config()) != _as_text(config):
-        raise ValueError("it holds another network")
-    history = pd.DataFrame(json.loads(path.with_suffix(".json").read_text()))
-    return Trained(model, history, loaded=True)
-
-
 def _as_text(config):
     # As text, because a configuration read from a file has lists where a fresh one has tuples.
     return json.dumps(config, sort_keys=True, default=str)
 
 
+def _reason(error, path):
+    """Return the first line of what an error says, without the folder that it may name."""
+    return _first_line(error).replace(f"{path.parent}{os.sep}", "")
+
+
 def _first_line(error):
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error)
+    return text.strip().split("\n")[0] or type(error).__name__

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from garment_utils import attributes, data
+from garment_utils import attribute_labels, data
 from garment_utils.paths import DATA, ROOT
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
@@ -63,7 +63,7 @@ def garments():
 @pytest.fixture(scope="session")
 def ours(garments):
     """Return our labels of several types."""
-    return attributes.load_attributes(garments)
+    return attribute_labels.load_attributes(garments)
 
 
 @pytest.fixture

@@ -1,205 +1,91 @@
-"""Labels of several types are those of the files, or refused with file and line."""
+"""The command that labels garments: every row its own answer, bad input one sentence."""
 
 import csv
-import shutil
-from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
-from garment_utils import attributes, data
-from garment_utils.attributes import LABEL_FOLDER, TYPES
-
-TABLES = ("labels.csv", "annotations.csv")
+from garment_utils import attribute_labels, attribute_predictor, attributes, data
+from garment_utils.attribute_labels import LABEL_FOLDER, TYPES
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Our tables in a folder of their own, to spoil them."""
-    for name in TABLES:
-        shutil.copy(LABEL_FOLDER / name, tmp_path)
-    return tmp_path
+def true_answers(monkeypatch, garments, ours):
+    """Let the networks recognize each labelled picture, so that answers can be held to labels."""
+    pictures, _ = attribute_labels.look_up(garments, ours.sources, ours.indices)
+    known = {
+        picture.tobytes(): labels for picture, labels in zip(pictures, ours.labels, strict=True)
+    }
+
+    def predict(pictures):
+        return np.array([known[picture.tobytes()] for picture in pictures])
+
+    monkeypatch.setattr(attribute_predictor, "predict", predict)
+    monkeypatch.setattr(data, "load_garments", lambda: garments)
 
 
-def rows_of(name):
-    with (LABEL_FOLDER / name).open(newline="") as file:
+def rows_of(path):
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def chosen(labels, name):
-    """Return the values of a type as text, one a picture."""
-    first = sum(len(TYPES[other]) for other in list(TYPES)[: list(TYPES).index(name)])
-    return [TYPES[name][k] for k in labels[:, first : first + len(TYPES[name])].argmax(axis=1)]
+def write_rows(path, rows, columns=("source", "index")):
+    lines = [",".join(columns), *(",".join(row[name] for name in columns) for row in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
-# Our own labels
+def test_every_garment_gets_its_own_values_in_the_order_of_the_index(
+    true_answers, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    rows = rows_of(LABEL_FOLDER / "labels.csv")
+    np.random.default_rng(0).shuffle(rows)
+    index, out = write_rows(tmp_path / "index.csv", rows), tmp_path / "new" / "out.csv"
+    attributes.main(["predict", str(index), str(out)])
+    written = rows_of(out)
+    assert list(written[0]) == ["source", "index", *TYPES]
+    assert written == [{name: row[name] for name in written[0]} for row in rows]
+    assert capsys.readouterr().out == "1,792 garments labelled: new/out.csv\n"
 
 
-def test_our_labels_are_those_of_the_file(ours):
-    rows = rows_of("labels.csv")
-    for name in TYPES:
-        assert chosen(ours.labels, name) == [row[name] for row in rows]
-    assert ours.labels.dtype == np.int8 and (ours.labels.sum(axis=1) == len(TYPES)).all()
-    assert list(ours.indices) == [int(row["index"]) for row in rows]
-    assert list(ours.sources) == [row["source"] for row in rows]
-    assert ours.values == tuple(value for values in TYPES.values() for value in values)
-    assert len(ours) == 1_792 and len(ours.values) == len(ours.types) == 23
-
-
-def test_values_belong_to_their_types(ours):
-    columns = attributes.columns_of_types(ours.types)
-    assert {name: tuple(ours.values[c] for c in where) for name, where in columns.items()} == TYPES
-
-
-def test_no_garment_is_in_two_parts(ours):
-    sizes = {"train": 1_280, "validation": 256, "test": 256}
-    parts = {name: ours.part(name) for name in sizes}
-    garments_of = {name: set(zip(p.sources, p.indices, strict=True)) for name, p in parts.items()}
-    assert {name: len(found) for name, found in garments_of.items()} == sizes
-    assert len(set().union(*garments_of.values())) == 1_792
-    assert set(parts["test"].sources) == {"t10k"}
-    assert set(parts["train"].sources) == set(parts["validation"].sources) == {"train"}
-
-
-def test_pictures_are_those_of_the_archives(ours, garments):
-    images, labels = attributes.look_up(garments, ours.sources, ours.indices)
-    for part, source in ((garments.train, "train"), (garments.test, "t10k")):
-        rows = np.flatnonzero(np.isin(ours.indices, part.indices) & (ours.sources == source))
-        assert len(rows) > 200
-        for row in rows[::20]:
-            position = np.flatnonzero(part.indices == ours.indices[row])[0]
-            assert np.array_equal(images[row], part.images[position])
-            assert labels[row] == part.labels[position]
-    names = np.array(data.class_names())[labels]
-    assert list(names) == [ours.category_names[k] for k in ours.categories]
-    with pytest.raises(ValueError, match="got t10k 10000"):
-        attributes.look_up(garments, ["train", "t10k"], [0, 10_000])
-
-
-def test_labels_belong_to_the_pictures(ours, garments):
-    """What a value promises is there on average: sleeves beside the body, a long narrow shape."""
-    images, _ = attributes.look_up(garments, ours.sources, ours.indices)
-
-    def mean(value):
-        return images[ours.labels[:, ours.values.index(value)] == 1].mean(axis=0)
-
-    sleeve = np.s_[20:25, 3:7]
-    assert mean("long_sleeve")[sleeve].mean() > 5 * mean("sleeveless")[sleeve].mean()
-    assert mean("no_dress")[12:20].mean() > 1.5 * mean("maxi_length")[12:20].mean()
+def test_further_columns_do_not_matter(true_answers, tmp_path):
+    out = tmp_path / "out.csv"
+    attributes.main(["predict", str(LABEL_FOLDER / "labels.csv"), str(out)])
+    labels = rows_of(LABEL_FOLDER / "labels.csv")
+    assert [row["fit"] for row in rows_of(out)] == [row["fit"] for row in labels]
 
 
 @pytest.mark.parametrize(
-    ("number", "old", "new", "message"),
+    ("content", "message"),
     [
-        (2, "train,train,53,", "val,train,70,", "line 3: expected each garment once"),
-        (2, "train,train,53,", "valid,train,53,", "line 2: expected as split train or val or test"),
-        (2, "train,train,53,", "train,t10k,53,", "line 2: expected as source train; found 't10k'"),
-        (2, ",53,", ",60000,", "line 2: expected a position in the archive train with 60,000"),
-        (2, ",53,", ",-1,", "line 2: expected a position"),
-        (2, ",53,", ",,", "line 2: expected a position"),
-        (2, ",53,", ",0,", "line 2: expected as class T-shirt/top or .*; found 'Ankle boot'"),
-        (2, "solid", "plain", "line 2: expected as pattern solid or .*; found 'plain'"),
-        (2, "solid,long_sleeve", "long_sleeve,solid", "line 2: expected as pattern"),
-        (2, "solid,", "", "line 2: expected 9 values"),
-        (1, "pattern,sleeve", "sleeve,pattern", "line 1: expected the columns split, source"),
+        (None, "expected a CSV file with the columns source,index at .*, found none"),
+        (b"", "line 1: expected the columns source, index; found nothing"),
+        (b"file,label\na.jpg,Coat\n", "line 1: expected the columns source, index; found file, l"),
+        (b"source,index\n", "expected at least one garment, found the header alone"),
+        (b"source,index\ntrain,1\nt10k,10000\n", "line 3: .* t10k with 10,000 pictures"),
+        (b"source,index\ntrain,-1\n", "line 2: expected a position in the archive train"),
+        (b"source,index\ntrain,1.5\n", "line 2: expected a position in the archive train"),
+        (b"source,index\nvalidation,1\n", "line 2: expected as source train or t10k; found 'val"),
+        (b"source,index\ntrain\n", "line 2: expected 2 values, found others"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "expected a CSV file in UTF-8, found another"),
+        (b"source,index\n" + b"a" * 200_000, "expected a CSV file in UTF-8, found another"),
     ],
 )
-def test_spoiled_labels_are_refused_with_their_line(
-    garments, spoil, folder, number, old, new, message
-):
-    spoil(folder / "labels.csv", number, old, new)
-    with pytest.raises(ValueError, match=f"labels.csv, {message}"):
-        attributes.load_attributes(garments, folder)
+def test_an_index_of_no_use_gets_one_sentence(monkeypatch, tmp_path, content, message):
+    monkeypatch.setattr(attribute_predictor, "predict", pytest.fail)
+    index, out = tmp_path / "index.csv", tmp_path / "out.csv"
+    if content is not None:
+        index.write_bytes(content)
+    out.write_text("kept")
+    with pytest.raises(SystemExit, match=message) as stop:
+        attributes.main(["predict", str(index), str(out)])
+    assert "\n" not in stop.value.code and str(index) in stop.value.code
+    assert out.read_text() == "kept"
 
 
-def test_a_training_garment_in_validation_is_refused(garments, folder, spoil):
-    path = folder / "labels.csv"
-    first = path.read_text().split("\n")[1]
-    number = next(i for i, text in enumerate(path.read_text().split("\n"), 1) if "val," in text)
-    old = ",".join(path.read_text().split("\n")[number - 1].split(",")[:3])
-    spoil(path, number, old, "val," + ",".join(first.split(",")[1:3]))
-    with pytest.raises(ValueError, match=f"line {number}: .* found train 53 in line 2 too"):
-        attributes.load_attributes(garments, folder)
-
-
-def test_missing_tables_are_named(garments, ours, tmp_path):
-    with pytest.raises(FileNotFoundError, match="labels.csv is missing"):
-        attributes.load_attributes(garments, tmp_path)
-    with pytest.raises(FileNotFoundError, match="annotations.csv is missing"):
-        attributes.load_annotations(ours, tmp_path)
-
-
-def test_annotations_are_those_of_the_file(ours):
-    for who, found in zip(("first", "second"), attributes.load_annotations(ours), strict=True):
-        for name in TYPES:
-            expected = [row[f"{name}_{who}"] for row in rows_of("annotations.csv")]
-            assert chosen(found.labels, name) == expected
-        assert np.array_equal(found.indices, ours.indices)
-
-
-def test_annotations_of_other_garments_are_refused(ours, folder, spoil):
-    spoil(folder / "annotations.csv", 5, "train,", "t10k,")
-    with pytest.raises(ValueError, match="annotations.csv, line 5: expected train .* as in labels"):
-        attributes.load_annotations(ours, folder)
-    path = folder / "annotations.csv"
-    path.write_text("\n".join((LABEL_FOLDER / "annotations.csv").read_text().split("\n")[:-3]))
-    with pytest.raises(ValueError, match="line 1792: expected 1792 rows .*, found 1790"):
-        attributes.load_annotations(ours, folder)
-
-
-def test_the_data_card_tells_the_truth(ours):
-    card = (LABEL_FOLDER / "README.md").read_text("utf-8")
-    first, second = attributes.load_annotations(ours)
-    differing = decided = 0
-    for name, values in TYPES.items():
-        assert f"| {name} |" in card and all(value in card for value in values)
-        one, other, final = (np.array(chosen(x.labels, name)) for x in (first, second, ours))
-        kappa = cohen_kappa_score(one, other)
-        assert f"{name} {(one == other).mean():.3f}, {kappa:.3f}" in card
-        differing += (one != other).sum()
-        decided += ((final != one) & (final != other)).sum()
-        assert (final == one)[one == other].all()
-    assert f"{differing} of the {1_792 * 6:,} type-values" in card and decided == 1
-    test = ours.part("test")
-    for value in ("striped", "checked"):
-        assert f"{value} {test.labels[:, ours.values.index(value)].sum()}" in card
-
-
-# The structure
-
-
-def test_rows_stay_together(ours):
-    rows = np.array([5, 1_700, 9])
-    some = ours.take(rows)
-    for field in fields(ours):
-        array = getattr(ours, field.name)
-        if isinstance(array, np.ndarray):
-            assert np.array_equal(getattr(some, field.name), array[rows])
-    assert np.array_equal(ours.dense(rows), ours.labels[rows])
-
-
-def test_arrays_are_read_only(ours):
-    for array in (ours.labels, ours.boxes, ours.parts, ours.indices):
-        with pytest.raises(ValueError, match="read-only"):
-            array[0] = array[1]
-
-
-def test_what_does_not_belong_together_is_refused(ours):
-    for change in (
-        {"labels": ours.labels[1:]},
-        {"labels": ours.labels[:, 1:]},
-        {"types": ours.types[1:]},
-        {"files": np.array(["a"], dtype=object)},
-    ):
-        with pytest.raises(ValueError, match="expected as many rows"):
-            replace(ours, **change)
-
-
-def test_parts_are_guarded(ours):
-    ours.part("train").require("train")
-    ours.require("train", "validation", "test")
-    with pytest.raises(ValueError, match="expected rows of the train part alone, got some of the"):
-        ours.require("train")
-    with pytest.raises(ValueError, match="expected one of the parts"):
-        ours.part("val")
+def test_a_folder_to_write_to_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
+    monkeypatch.setattr(attribute_predictor, "predict", pytest.fail)
+    index = write_rows(tmp_path / "index.csv", [{"source": "train", "index": "0"}])
+    with pytest.raises(SystemExit, match="expected the name of a CSV file to write, got the fold"):
+        attributes.main(["predict", str(index), str(tmp_path)])

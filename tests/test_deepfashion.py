@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy import sparse
 
-from garment_utils import attributes, deepfashion
+from garment_utils import attribute_labels, deepfashion
 from garment_utils.deepfashion import FINE_TYPES
 
 
@@ -28,7 +28,7 @@ def test_what_is_written_is_read_back(ours, garments, written):
         assert np.array_equal(getattr(found, name), getattr(ours, name)), name
     for name in ("values", "types", "category_names", "rest", "exceptions"):
         assert getattr(found, name) == getattr(ours, name), name
-    images, _ = attributes.look_up(garments, ours.sources, ours.indices)
+    images, _ = attribute_labels.look_up(garments, ours.sources, ours.indices)
     for row in range(0, len(ours), 50):
         with Image.open(found.files[row]) as picture:
             assert np.array_equal(np.asarray(picture), images[row])
@@ -586,14 +586,14 @@ def test_a_picture_that_cannot_be_decoded_is_named(fine, spoiling):
 def test_our_pictures_stream_unchanged(ours, garments, written):
     found = deepfashion.read_fine(written)
     images, labels = batches(deepfashion.stream(found, size=28, batch_size=100, channels=1))
-    expected, _ = attributes.look_up(garments, ours.sources, ours.indices)
+    expected, _ = attribute_labels.look_up(garments, ours.sources, ours.indices)
     assert np.array_equal(images[..., 0], expected)
     assert np.array_equal(labels, ours.labels)
 
 
 def test_shuffled_pictures_keep_their_labels(ours, garments, written):
     found = deepfashion.read_fine(written)
-    expected, _ = attributes.look_up(garments, ours.sources, ours.indices)
+    expected, _ = attribute_labels.look_up(garments, ours.sources, ours.indices)
     known = {
         image.tobytes(): row.tolist() for image, row in zip(expected, ours.labels, strict=True)
     }

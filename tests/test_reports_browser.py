@@ -60,13 +60,9 @@ def site(tmp_path_factory):
     for stored in STORED.values():
         shutil.copy(stored, folder / "notebooks")
     stems = [*STORED, EXAMPLE]
-    for previous, stem, following in zip([None, *stems], stems, [*stems[1:], None], strict=False):
-        reports.write_report(
-            folder / "notebooks" / f"{stem}.ipynb",
-            folder / f"{stem}.html",
-            previous=previous,
-            following=following,
-        )
+    for stem in stems:
+        executed, html = folder / "notebooks" / f"{stem}.ipynb", folder / f"{stem}.html"
+        reports.write_report(executed, html, pages=stems)
     reports.write_index(folder, profile="fast")
     return folder
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from garment_utils import attributes, data, deepfashion, models, results
+from garment_utils import attribute_labels, data, deepfashion, models, results
 from garment_utils.paths import ROOT
 
 spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
@@ -238,7 +238,7 @@ def test_streamed_rows_point_at_the_same_pictures(tmp_path):
     assert len(set(files)) == 1 and len(set(found.files)) == 4_001
     with Image.open(files[0]) as picture:
         first = np.asarray(picture)
-    images, _ = attributes.look_up(data.load_garments(), ["train"], [0])
+    images, _ = attribute_labels.look_up(data.load_garments(), ["train"], [0])
     assert np.array_equal(first, images[0])
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from garment_utils import training
+from garment_utils.attribute_networks import CrossentropyPerType
 from garment_utils.data import Split, load_garments
 from garment_utils.learning_rate import one_cycle
 from garment_utils.models import MODELS, build_four_four_ten, build_one_fifty_ten
@@ -290,3 +291,39 @@ def test_first_step_measures_what_it_names(parts):
     assert measured["pre-activation change"] == pytest.approx(np.abs(moved).mean(), rel=1e-3)
     assert measured["gradient length"] > 0
     assert 0.1 < measured["certainty"] < 1
+
+
+def several_labels(split):
+    labels = np.eye(10, dtype=np.int8)[split.labels]
+    return Split(split.name, split.images, labels, split.indices)
+
+
+def test_labels_of_another_form_have_a_loss_of_their_own(parts):
+    several = tuple(map(several_labels, parts))
+    run = train(parts, parts=several, loss="categorical_crossentropy")
+    assert list(run.history) == ["epoch", "loss", "val_loss"]
+    one_label = train(parts).history  # the same loss, in another form
+    assert np.allclose(run.history["val_loss"], one_label["val_loss"], rtol=1e-4)
+    assert train(parts, parts=several, loss="categorical_crossentropy").loaded
+
+
+def test_the_loss_is_in_the_key(parts):
+    several = tuple(map(several_labels, parts))
+    weights = [[1.0] * 10, [1.0] * 9 + [2.0]]
+    losses = [CrossentropyPerType(weights=one) for one in weights]
+    losses += [CrossentropyPerType(), CrossentropyPerType(focus=2), "categorical_crossentropy"]
+    assert not any(train(parts, parts=several, loss=loss).loaded for loss in losses)
+    again = [train(parts, parts=several, loss=loss) for loss in losses]
+    assert all(run.loaded for run in again)
+    assert again[1].model.loss.weights == weights[1]
+
+
+def test_weights_to_start_from_are_in_the_key(parts):
+    def build(shift):
+        network = build_four_four_ten()
+        network.set_weights([weight + shift for weight in network.get_weights()])
+        return network
+
+    assert not train(parts, build=lambda: build(0)).loaded
+    assert not train(parts, build=lambda: build(0.01)).loaded
+    assert train(parts, build=lambda: build(0.01)).loaded
