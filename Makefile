@@ -6,7 +6,7 @@
 #   make test                                    everything that proves the project
 #   make lab                                     JupyterLab
 #   make outputs                                 store what `make run` showed in the notebooks
-#   make results                                 the README's numbers, from PROFILE=full (45 min)
+#   make results                                 the README's numbers, from PROFILE=full (1 h)
 #   make bench                                   how fast it is, beside what others wrote (1 h)
 #   make tolerances                              measure what other processors change
 #   make lock                                    renew requirements.txt

@@ -298,7 +298,7 @@ def main():
     runner.add_argument("--notebooks", default="", help="for example '01 02'; all by default")
     runner.add_argument("--parameters", default="", help="for example 'epochs=3 seed=7'")
     commands.add_parser("outputs", help="store the lesson outputs in the repository")
-    commands.add_parser("results", help="store the numbers of the full profile (up to 30 min)")
+    commands.add_parser("results", help="store the numbers of the full profile (about an hour)")
     options = parser.parse_args()
     try:
         if options.command == "run":
