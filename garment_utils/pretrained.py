@@ -270,7 +270,7 @@ def load_efficientnet_lite0():
     # The code that converts is part of the name: what other code made is not used.
     code = inspect.getsource(importlib.import_module(__name__))
     key = hashlib.sha256(f"{CHECKSUM} {keras.__version__} {code}".encode()).hexdigest()
-    path = models_folder() / f"efficientnet_lite0-{key[:16]}.keras"
+    path = models_folder() / f"converted-efficientnet_lite0-{key[:16]}.keras"
     network, _, _ = training.load_or_make(path, make, check, say=lambda sentence: None)
     return network
 

@@ -222,9 +222,12 @@ def start_kernel(start, models):
 
 
 def stored_models() -> set[Path]:
-    """Return the models in the folder of the kernels, half-written ones (.name) left out."""
+    """Return the models trained in the folder of the kernels.
+
+    Half-written ones (.name) and those that were converted from others' weights are left out.
+    """
     found = Path(os.environ["GARMENT_MODELS"]).rglob("*.keras")
-    return {path for path in found if not path.name.startswith(".")}
+    return {path for path in found if not path.name.startswith((".", "converted-"))}
 
 
 class ReplayModels:

@@ -134,7 +134,7 @@ BREAKAGES = [
         TRAINING,
         '        "seed": seed,\n',
         "",
-        "test_training::test_whatever_makes_a_result_is_in_its_key",
+        "test_training::test_the_seed_is_in_the_key_of_a_network_that_starts_from_given_weights",
     ),
     Breakage(
         "labels not part of a stored model's key",

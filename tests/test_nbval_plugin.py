@@ -141,7 +141,8 @@ def test_a_cell_that_should_train_must_train(tmp_path):
         cell("more", TRAIN.format(count=3, name="c"), trains=1),
         cell(
             "half-written",
-            "(pathlib.Path(os.environ['GARMENT_MODELS']) / '.d.keras').touch()",
+            "(pathlib.Path(os.environ['GARMENT_MODELS']) / '.d.keras').touch()\n"
+            "(pathlib.Path(os.environ['GARMENT_MODELS']) / 'converted-e.keras').touch()",
             trains=1,
         ),
         GARMENT_MODELS=str(tmp_path),

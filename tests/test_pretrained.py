@@ -246,7 +246,7 @@ def test_it_knows_a_clock(lite):
 
 @there
 def test_the_conversion_is_kept_and_a_damaged_one_made_anew(models, lite, capsys):
-    [path] = models.glob("efficientnet_lite0-*.keras")
+    [path] = models.glob("converted-efficientnet_lite0-*.keras")
     before = path.stat().st_mtime_ns
     assert pretrained.weights_checksum(pretrained.load_efficientnet_lite0()) == (
         pretrained.weights_checksum(lite)

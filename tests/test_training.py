@@ -318,6 +318,19 @@ def test_the_loss_is_in_the_key(parts):
     assert again[1].model.loss.weights == weights[1]
 
 
+def test_the_seed_is_in_the_key_of_a_network_that_starts_from_given_weights(parts):
+    given = build_four_four_ten().get_weights()
+
+    def build():
+        network = build_four_four_ten()
+        network.set_weights(given)
+        return network
+
+    assert not train(parts, build=build, seed=3).loaded
+    assert train(parts, build=build, seed=3).loaded
+    assert not train(parts, build=build, seed=4).loaded  # the order of the pictures is another
+
+
 def test_weights_to_start_from_are_in_the_key(parts):
     def build(shift):
         network = build_four_four_ten()
