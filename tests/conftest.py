@@ -54,6 +54,13 @@ class Repository:
         return process.returncode, printed
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a file on one worker, for their fixtures; share out the longest file."""
+    for number, item in enumerate(items):
+        share = f" {number % 8}" if item.path.stem == "test_breakages" else ""
+        item.add_marker(pytest.mark.xdist_group(item.path.stem + share))
+
+
 @pytest.fixture(scope="session")
 def garments():
     """Return the whole data set, loaded once; nothing can change its arrays."""
