@@ -33,6 +33,8 @@ TYPES = {
     "closure": ("front_opening", "closed_front"),
     "fit": ("fitted", "straight", "loose"),
 }
+VALUES = tuple(value for values in TYPES.values() for value in values)  # the columns
+TYPES_OF_VALUES = tuple(name for name, values in TYPES.items() for _ in values)
 
 # The classes our labels cover → DeepFashion's kind of it: 1 upper body, 2 lower body, 3 full body.
 CATEGORIES = {"T-shirt/top": 1, "Pullover": 1, "Dress": 3, "Coat": 3, "Shirt": 1}
@@ -195,8 +197,8 @@ def load_attributes(garments, folder=LABEL_FOLDER):
     for number, name in zip(lines.values(), names, strict=True):
         _check_value(path, number, "class", name, CATEGORIES)
     return Attributes(
-        values=tuple(value for values in TYPES.values() for value in values),
-        types=tuple(name for name, values in TYPES.items() for _ in values),
+        values=VALUES,
+        types=TYPES_OF_VALUES,
         labels=_one_hot(path, rows, TYPES),
         boxes=np.tile(np.array([0, 0, 28, 28], dtype=np.int32), (len(rows), 1)),
         parts=np.array([PARTS[row["split"]] for _, row in rows], dtype=object),

@@ -44,8 +44,8 @@ def predict(pictures, recipe=RECIPE, say=print):
         ``(n, values)`` int8, exactly one 1 a type; the columns are those of ``load_attributes``.
     """
     model, scale = load_or_train(recipe, say)
-    types = [name for name, values in attribute_labels.TYPES.items() for _ in values]
-    return multilabel.decode_per_type(model.predict(scale.apply(pictures), verbose=0), types)
+    scores = model.predict(scale.apply(pictures), verbose=0)
+    return multilabel.decode_per_type(scores, attribute_labels.TYPES_OF_VALUES)
 
 
 def load_or_train(recipe=RECIPE, say=print):
@@ -74,7 +74,7 @@ def load_or_train(recipe=RECIPE, say=print):
         if model.output_shape != (None, len(values)):
             raise ValueError(f"it has outputs of shape {model.output_shape}")
 
-    values = [value for values in attribute_labels.TYPES.values() for value in values]
+    values = list(attribute_labels.VALUES)  # a list, as in the notes when they are read
     model, notes, _ = training.load_or_make(
         models_folder() / f"attributes-{_key(recipe)}.keras",
         make,
@@ -122,26 +122,17 @@ def train(recipe, garments, attributes, say=print):
         say(f"network {number} of {recipe['networks']}")
         rng = np.random.default_rng(number)
         network = models.build_large()
-        schedule = learning_rate.one_cycle(
-            recipe["class_peak"],
-            images=len(classes),
-            epochs=recipe["class_epochs"],
-            batch_size=CLASS_BATCH,
-        )
-        _compile(network, schedule, optimizer="adam")
-        for _ in range(recipe["class_epochs"]):
-            images = scale.apply(vary(classes.images, rng, strength=0.5))
-            network.fit(images, classes.labels, batch_size=CLASS_BATCH, verbose=0)
+        steps = {
+            "epochs": recipe["class_epochs"],
+            "peak": recipe["class_peak"],
+            "batch_size": CLASS_BATCH,
+        }
+        _fit_varied(network, classes.images, classes.labels, scale, rng, strength=0.5, **steps)
         tuned = attribute_networks.put_heads_on(network, sizes)
         tuned.name = f"network_{number}"  # layers of one model need names of their own
-        schedule = learning_rate.one_cycle(
-            recipe["peak"], images=len(labels), epochs=recipe["epochs"], batch_size=BATCH
-        )
-        loss = attribute_networks.CrossentropyPerType()
-        _compile(tuned, schedule, optimizer="adamw", loss=loss)
-        for _ in range(recipe["epochs"]):
-            images = scale.apply(vary(pictures, rng, strength=1.0))
-            tuned.fit(images, labels, batch_size=BATCH, verbose=0)
+        steps = {"epochs": recipe["epochs"], "peak": recipe["peak"], "batch_size": BATCH}
+        new = {"optimizer": "adamw", "loss": attribute_networks.CrossentropyPerType()}
+        _fit_varied(tuned, pictures, labels, scale, rng, strength=1.0, **steps, **new)
         networks.append(tuned)
     pixels = keras.Input(pictures.shape[1:], name="pixels")
     views = pixels, keras.ops.flip(pixels, axis=-1)
@@ -149,10 +140,19 @@ def train(recipe, garments, attributes, say=print):
     return keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="attributes"), scale
 
 
-def _compile(network, schedule, **options):
+def _fit_varied(
+    network, pictures, labels, scale, rng, *, strength, epochs, peak, batch_size, **options
+):
+    """Train a network on pictures that look different in each epoch; options are the compiler's."""
+    schedule = learning_rate.one_cycle(
+        peak, images=len(pictures), epochs=epochs, batch_size=batch_size
+    )
     training.compile_classifier(
         network, schedule, steps_per_execution=training.STEPS_PER_EXECUTION, **options
     )
+    for _ in range(epochs):
+        images = scale.apply(vary(pictures, rng, strength))
+        network.fit(images, labels, batch_size=batch_size, verbose=0)
 
 
 def vary(pictures, rng, strength):
@@ -181,9 +181,10 @@ def vary(pictures, rng, strength):
 
 def _key(recipe):
     """Return what the stored networks are known by: all that makes them what they are."""
-    made_by = (train, vary, models.build_large, models.add_heads, learning_rate.one_cycle)
+    made_by = (train, _fit_varied, vary, models.build_large, models.add_heads)
     made_by += (attribute_networks.CrossentropyPerType, attribute_networks.put_heads_on)
-    made_by += (attribute_networks.without, training.compile_classifier, preprocessing.fit_scale)
+    made_by += (attribute_networks.without, learning_rate.one_cycle)
+    made_by += (training.compile_classifier, preprocessing.fit_scale)
     sources = [inspect.getsource(part) for part in made_by]
     table = (attribute_labels.LABEL_FOLDER / "labels.csv").read_bytes()
     versions = keras.__version__, tf.__version__, np.__version__, cv2.__version__

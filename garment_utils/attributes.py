@@ -28,12 +28,12 @@ def predict(index, out):
     pictures, _ = attribute_labels.look_up(data.load_garments(), sources, indices)
     predicted = attribute_predictor.predict(pictures)
     rows = [{"source": s, "index": i} for s, i in zip(sources, indices, strict=True)]
-    first = 0
-    for name, values in attribute_labels.TYPES.items():
-        chosen = predicted[:, first : first + len(values)].argmax(axis=1)
-        for row, value in zip(rows, np.array(values)[chosen], strict=True):
+    values = np.array(attribute_labels.VALUES)
+    types = attribute_labels.columns_of_types(attribute_labels.TYPES_OF_VALUES)
+    for name, columns in types.items():
+        chosen = values[columns][predicted[:, columns].argmax(axis=1)]
+        for row, value in zip(rows, chosen, strict=True):
             row[name] = value
-        first += len(values)
     write_table(out, ["source", "index", *attribute_labels.TYPES], rows)
     print(f"{len(rows):,} garments labelled: {from_here(out)}")
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from garment_utils.paths import DATA, beside
+from garment_utils.paths import DATA, write_whole
 
 CLASS_NAMES = {
     "en": (
@@ -374,8 +374,5 @@ def _find(archive, folder):
             f"{DOWNLOAD_URL}{archive.name}: expected md5 {archive.md5}, downloaded another file; "
             f"put the right one into {folder}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
-    partial.write_bytes(packed)
-    os.replace(partial, path)
+    write_whole(path, packed)
     return path

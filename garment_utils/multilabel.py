@@ -152,7 +152,7 @@ def macro_f1(labels, predicted):
     Returns:
         float, or ``(runs,)``. A value that is neither there nor predicted counts as 0.
     """
-    return _f1(*_counts(labels, predicted)).mean(axis=-1)
+    return value_f1(labels, predicted).mean(axis=-1)
 
 
 def micro_f1(labels, predicted):
@@ -312,14 +312,12 @@ def run_scores(labels, predicted, rare):
         said``, how often a rare value was predicted for each time that one is there.
     """
     f1 = value_f1(labels, predicted)
-    return pd.DataFrame(
-        {
-            **{score: metric(labels, predicted) for score, metric in METRICS.items()},
-            "F1 of rare": f1[:, rare].mean(axis=1),
-            "F1 of common": f1[:, ~rare].mean(axis=1),
-            "rare said": predicted[..., rare].sum(axis=(1, 2)) / labels[:, rare].sum(),
-        }
-    )
+    apart = {
+        "F1 of rare": f1[:, rare].mean(axis=1),
+        "F1 of common": f1[:, ~rare].mean(axis=1),
+        "rare said": predicted[..., rare].sum(axis=(1, 2)) / labels[:, rare].sum(),
+    }
+    return run_metrics(labels, predicted).assign(**apart)
 
 
 def _counts(labels, predicted):

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,15 +32,25 @@ def from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, and its folder if need be, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def replacing(path: Path):
+    """Yield a name beside ``path`` to write to; what was written then takes the name ``path``.
+
+    If writing fails, ``path`` stays as it was, and nothing is left beside it.
+    """
     partial = beside(path)
     try:
-        partial.write_bytes(content)
+        yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, and its folder if need be, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def write_table(path: Path, columns, rows) -> None:

@@ -261,10 +261,10 @@ def load_efficientnet_lite0():
             )
         network = build_efficientnet_lite0()
         set_weights(network, read_tensors(content))
-        return network, {"checksum": weights_checksum(network)}
+        return network, {"checksum": training.checksum_of(*network.get_weights())}
 
     def check(network, notes):
-        if weights_checksum(network) != notes["checksum"]:
+        if training.checksum_of(*network.get_weights()) != notes["checksum"]:
             raise ValueError("its weights are others")
 
     # The code that converts is part of the name: what other code made is not used.
@@ -273,14 +273,6 @@ def load_efficientnet_lite0():
     path = models_folder() / f"converted-efficientnet_lite0-{key[:16]}.keras"
     network, _, _ = training.load_or_make(path, make, check, say=lambda sentence: None)
     return network
-
-
-def weights_checksum(network):
-    """Return the SHA-256 of all weights of a network, in their order."""
-    digest = hashlib.sha256()
-    for weights in network.get_weights():
-        digest.update(np.ascontiguousarray(weights))
-    return digest.hexdigest()
 
 
 def _published_weights():

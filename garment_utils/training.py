@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from garment_utils.paths import beside, models_folder, write_whole
+from garment_utils.paths import models_folder, replacing, write_whole
 from garment_utils.quiet_keras import keras, tf
 
 # Fewer round trips between Python and TensorFlow: the same numbers in about half the time.
@@ -105,11 +105,11 @@ def train_or_load(
     )
     recipe = {
         "network": model.get_config(),
-        "weights": _sum_of(*model.get_weights()),
+        "weights": checksum_of(*model.get_weights()),
         "optimizer": model.optimizer.get_config(),
         "loss": model.loss if isinstance(model.loss, str) else keras.losses.serialize(model.loss),
-        "train": _sum_of(train.images, train.labels),
-        "validation": _sum_of(validation.images, validation.labels),
+        "train": checksum_of(train.images, train.labels),
+        "validation": checksum_of(validation.images, validation.labels),
         "scale": scale,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -274,8 +274,8 @@ def first_step(model, pixels, labels):
     }
 
 
-def _sum_of(*arrays):
-    """Return a checksum of what arrays hold, in their order."""
+def checksum_of(*arrays):
+    """Return the SHA-256 of what arrays hold, in their order, in hexadecimal digits."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array))
@@ -293,12 +293,8 @@ def _store(path, model, notes):
 
 def save_whole(model, path):
     """Save a model into an existing folder, whole or not at all."""
-    partial = beside(path)
-    try:
+    with replacing(path) as partial:
         model.save(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _as_text(config):

@@ -89,3 +89,12 @@ def spoil():
 @pytest.fixture
 def repository(tmp_path):
     return Repository(tmp_path)
+
+
+@pytest.fixture
+def close_figures():
+    """Close what a test has drawn."""
+    import matplotlib.pyplot as plt  # most tests draw nothing
+
+    yield
+    plt.close("all")

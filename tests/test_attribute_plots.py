@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,10 +27,7 @@ PART = Attributes(
 IMAGES = np.broadcast_to(np.arange(7, dtype=np.uint8)[:, None, None], (7, 28, 28))
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("close_figures")
 
 
 def picture_of(ax):

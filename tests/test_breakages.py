@@ -139,8 +139,8 @@ BREAKAGES = [
     Breakage(
         "labels not part of a stored model's key",
         TRAINING,
-        "_sum_of(train.images, train.labels)",
-        "_sum_of(train.images)",
+        "checksum_of(train.images, train.labels)",
+        "checksum_of(train.images)",
         "test_training::test_the_pictures_and_their_labels_are_in_the_key",
     ),
     Breakage(
@@ -798,7 +798,7 @@ BREAKAGES = [
     ),
     Breakage(
         "half a network left behind",
-        TRAINING,
+        "garment_utils/paths.py",
         "        partial.unlink(missing_ok=True)\n",
         "        pass\n",
         "test_photo_network::test_nothing_half_written_is_left",
@@ -1266,8 +1266,8 @@ BREAKAGES = [
     Breakage(
         "columns of values sorted, and their types not",
         ATTRIBUTES,
-        "values=tuple(value for values in TYPES.values() for value in values),",
-        "values=tuple(sorted(value for values in TYPES.values() for value in values)),",
+        "VALUES = tuple(value for values in TYPES.values() for value in values)",
+        "VALUES = tuple(sorted(value for values in TYPES.values() for value in values))",
         "test_attribute_labels::test_values_belong_to_their_types",
     ),
     Breakage(
@@ -1308,8 +1308,8 @@ BREAKAGES = [
     Breakage(
         "attributes of one type read from the columns of another",
         LABELLING,
-        "        first += len(values)\n",
-        "        first += len(values) - (name == 'pattern')\n",
+        "predicted[:, columns].argmax(axis=1)",
+        "predicted[:, columns - 1].argmax(axis=1)",
         "test_attributes::test_every_garment_gets_its_own_values_in_the_order_of_the_index",
     ),
     Breakage(
@@ -1345,8 +1345,8 @@ BREAKAGES = [
     Breakage(
         "attribute networks trained on labels of others",
         PREDICTOR,
-        "tuned.fit(images, labels, ",
-        "tuned.fit(images, labels[::-1], ",
+        "network.fit(images, labels, ",
+        "network.fit(images, labels[::-1], ",
         "test_attribute_predictor::test_they_learn_attributes",
     ),
     Breakage(
@@ -1479,7 +1479,7 @@ BREAKAGES = [
     Breakage(
         "macro average over images",
         MULTILABEL,
-        "return _f1(*_counts(labels, predicted)).mean(axis=-1)",
+        "return value_f1(labels, predicted).mean(axis=-1)",
         "right = (predicted * labels).sum(axis=-1)\n"
         "    return _f1(right, labels.sum(axis=-1), predicted.sum(axis=-1)).mean(axis=-1)",
         "test_multilabel::test_f1_is_that_of_scikit_learn",
@@ -1797,7 +1797,7 @@ BREAKAGES = [
     Breakage(
         "initial weights not part of a stored model's key",
         TRAINING,
-        '        "weights": _sum_of(*model.get_weights()),\n',
+        '        "weights": checksum_of(*model.get_weights()),\n',
         "",
         "test_training::test_weights_to_start_from_are_in_the_key",
     ),
