@@ -72,7 +72,8 @@ def make_plan(profile, notebooks="", parameters=""):
     Args:
         profile: name of a profile in notebooks/profiles.yml.
         notebooks: text that chooses notebooks, see ``choose``.
-        parameters: text, see ``parse_parameters``. With any, the run has a folder of its own.
+        parameters: text, see ``parse_parameters``; each goes to those of the notebooks that have
+            one of its name. With any, the run has a folder of its own.
 
     Returns:
         dict: ``profile``, ``folder`` (text, below build/), ``notebooks`` (stem → parameters).
@@ -80,18 +81,25 @@ def make_plan(profile, notebooks="", parameters=""):
     Raises:
         ValueError: unknown profile, notebook or parameter, or a parameter of another type.
     """
-    from garment_utils.run import check_parameters  # papermill takes a second to import
+    # papermill takes a second to import
+    from garment_utils.run import check_parameters, declared_parameters
 
     profiles = yaml.safe_load((NOTEBOOKS / "profiles.yml").read_text())
     if profile not in profiles:
         raise ValueError(f"no profile {profile!r}; there are {', '.join(profiles)}")
     own = parse_parameters(parameters)
-    chosen = {
-        stem: check_parameters(
-            NOTEBOOKS / f"{stem}.ipynb", {**profiles[profile].get(stem, {}), **own}
-        )
-        for stem in choose(notebooks)
-    }
+    paths = {stem: NOTEBOOKS / f"{stem}.ipynb" for stem in choose(notebooks)}
+    declared = {stem: declared_parameters(path) for stem, path in paths.items()}
+    known = dict.fromkeys(name for names in declared.values() for name in names)
+    for name in own:
+        if name not in known:
+            raise ValueError(
+                f"no parameter {name!r} in the chosen notebooks; there are {', '.join(known)}"
+            )
+    chosen = {}
+    for stem, path in paths.items():
+        fitting = {name: value for name, value in own.items() if name in declared[stem]}
+        chosen[stem] = check_parameters(path, {**profiles[profile].get(stem, {}), **fitting})
     name = profile
     if own:
         text = json.dumps([profile, own], sort_keys=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from garment_utils import photo_network, photos
+from garment_utils import photo_network, photos, training
 from garment_utils.data import class_names
 from garment_utils.paths import ROOT
 from garment_utils.preprocessing import PixelScale
@@ -436,7 +436,8 @@ def test_the_command_line_with_a_stored_network(folder):
     model.layers[-1].set_weights([np.zeros((784, 11)), bias])
     scale = PixelScale("standardized", 73.0, 90.0)
     path = folder / "models" / f"photos-{photo_network._key(photo_network.RECIPE)}.keras"
-    photo_network._store(path, photo_network.PhotoNetwork(model, scale, THRESHOLD))
+    notes = {"classes": [*NAMES, photo_network.ELSE], "scale": scale, "threshold": THRESHOLD}
+    training.load_or_make(path, lambda: (model, notes), check=lambda *_: None)
 
     (folder / "labels.csv").write_text("file,label\ncoat.png,Coat\nnote.jpg,Bag\nmug.png,\n")
     command = "-m garment_utils.photos score photos labels.csv --out out/result.csv"

@@ -31,9 +31,11 @@ def test_notebooks_are_chosen_by_number_or_name():
     [
         ({"profile": "quick"}, "no profile 'quick'; there are fast, lesson, full"),
         ({"notebooks": "99"}, "no notebook '99'"),
-        ({"notebooks": "02", "parameters": "epoch=3"}, "no parameter 'epoch'; it has epochs"),
+        (
+            {"notebooks": "02", "parameters": "epoch=3"},
+            "no parameter 'epoch' in the chosen notebooks; there are epochs",
+        ),
         ({"notebooks": "02", "parameters": "epochs=three"}, "of type int"),
-        ({"notebooks": "01 02", "parameters": "epochs=3"}, "01_explore_the_garments has no"),
         ({"notebooks": "02", "parameters": "epochs"}, "expected parameters such as"),
         ({"notebooks": "02", "parameters": "epochs=[3"}, "cannot be read as YAML"),
         ({"notebooks": "02", "parameters": "language='es"}, "quot"),
@@ -61,9 +63,18 @@ def test_every_profile_fits_the_notebooks():
         assert list(series.make_plan(profile)["notebooks"]) == series.stems()
 
 
-def test_language_is_a_parameter_of_every_notebook():
+def test_parameters_go_to_the_notebooks_that_have_them():
+    plan = series.make_plan("fast", "01 02", "language=es epochs=7")
+    first, second = plan["notebooks"].values()
+    assert first["language"] == second["language"] == "es"
+    assert "epochs" not in first and second["epochs"] == 7
+
+
+def test_language_is_a_parameter_of_every_notebook_that_names_classes():
     plan = series.make_plan("lesson", "", "language=es")
-    assert all(parameters["language"] == "es" for parameters in plan["notebooks"].values())
+    for stem, parameters in plan["notebooks"].items():
+        names_classes = "class_names(" in (NOTEBOOKS / f"{stem}.ipynb").read_text("utf-8")
+        assert (parameters.get("language") == "es") == names_classes, stem
 
 
 # What is stored
@@ -155,7 +166,7 @@ def test_other_parameters_do_not_touch_the_results(small):
 
 def test_a_refused_run_leaves_no_trace(small):
     status, text = small.python("garment_utils.series", "run", "--parameters", "epoch=3")
-    assert status == 1 and "Nothing was run: 01_small has no parameter 'epoch'" in text
+    assert status == 1 and "Nothing was run: no parameter 'epoch'" in text
     assert not (small.folder / "build").exists()
 
 
