@@ -13,8 +13,8 @@ lessons = plan["notebooks"]  # stem → parameters
 learning = ["paths", "data", "preprocessing", "attribute_labels", "deepfashion", "photo_files"]
 learning += ["shapes", "distortions", "quiet_keras", "convolutions", "models", "training"]
 learning += ["learning_rate", "evaluation", "multilabel", "attribute_networks", "pretrained"]
-learning += ["attribute_predictor", "photo_network", "inspection", "plots", "attribute_plots"]
-learning += ["photos", "attributes"]
+learning += ["attribute_predictor", "photo_network", "second_opinion", "inspection", "plots"]
+learning += ["attribute_plots", "photos", "attributes"]
 archives = sorted(str(path) for path in (DATA / "fashion-mnist").glob("*.gz"))
 labels = sorted(str(path) for path in (DATA / "garment-attributes").glob("*.csv"))
 

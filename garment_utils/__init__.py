@@ -6,7 +6,7 @@ They depend on each other in one direction only::
     paths → data → preprocessing → attribute_labels → deepfashion → photo_files → shapes
           → distortions → convolutions → models → training → learning_rate → evaluation
           → multilabel → attribute_networks → pretrained → attribute_predictor → photo_network
-          → inspection → plots → attribute_plots → photos → attributes
+          → second_opinion → inspection → plots → attribute_plots → photos → attributes
 
 ===================  ==========================================================================
 paths                where things live
@@ -27,6 +27,7 @@ attribute_networks   networks for several labels: their loss, new heads on train
 pretrained           networks trained on ImageNet: read, rebuilt, put to work on garments
 attribute_predictor  the networks that label new garments, trained once and kept
 photo_network        the network for photographs, trained once and kept; when it is unsure
+second_opinion       what a network that ImageNet has taught says of a photograph
 inspection           what a network has learned: weights as pictures, liked pictures, occlusion
 plots                figures: training, galleries, matrices, maps, photographs
 attribute_plots      figures of garments with several labels

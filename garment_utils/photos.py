@@ -181,25 +181,31 @@ def predict(sources, folder=BUILD / "photos"):
     """
     import matplotlib.pyplot as plt
 
-    from garment_utils import photo_network, plots
+    from garment_utils import photo_network, plots, second_opinion
 
     network, names, failed = None, data.class_names(), 0
     for number, source in enumerate(sources, start=1):
         try:
-            steps = to_garment(read_photo(source))
+            photo = read_photo(source)
+            steps = to_garment(photo)
         except PhotoError as error:
             print(f"{source}: {_reason(error, source)}", file=sys.stderr)
             failed += 1
             continue
-        # Not before it is needed: nobody waits minutes to learn of a mistyped name.
-        network = network or photo_network.load_or_train()
-        probabilities = network.probabilities(steps.picture[np.newaxis])[0]
+        if network is None:  # not before: nobody waits minutes to learn of a mistyped name
+            network, other = photo_network.load_or_train(), second_opinion.load_network()
+        alone = network.probabilities(steps.picture[np.newaxis])
+        opinions = second_opinion.ask(other, second_opinion.cut_square(photo)[np.newaxis])
+        (probabilities,) = second_opinion.combine(alone, opinions)
         answer = photo_network.decide(probabilities, network.threshold, names)
         likeliest = f"{answer.predicted}, probability {answer.confidence:.2f}"
         if answer.verdict == photo_network.UNSURE:
             print(f"{source}: unsure; of the ten classes most like {likeliest}")
         else:
             print(f"{source}: {likeliest}")
+        if other is not None:
+            own, borrowed = names[alone[0, : len(names)].argmax()], names[opinions[0].argmax()]
+            print(f"  our network by itself: {own}; EfficientNetLite0: {borrowed}; together:")
         for name, probability in zip((*names, photo_network.ELSE), probabilities, strict=True):
             print(f"  {name:<15}{probability:6.3f}  {'█' * round(30 * probability)}")
         drawing = Path(folder) / f"{number}_{_plain(source)}.png"
@@ -227,7 +233,7 @@ def score(folder, labels, out):
     Raises:
         ValueError: the labels cannot be used, there is no such folder, or ``out`` is one.
     """
-    from garment_utils import photo_network
+    from garment_utils import photo_network, second_opinion
 
     rows = read_labels(labels)
     if not Path(folder).is_dir():
@@ -235,17 +241,22 @@ def score(folder, labels, out):
     if Path(out).is_dir():
         raise ValueError(f"expected the name of a CSV file to write, got the folder {out}")
     network, names = photo_network.load_or_train(), data.class_names()
-    readable, pictures = [], []
+    other, readable, pictures, squares = second_opinion.load_network(), [], [], []
     for row in rows:
         source = Path(folder) / row["file"]
         try:
-            pictures.append(to_garment(read_photo(source)).picture)
+            photo = read_photo(source)
+            pictures.append(to_garment(photo).picture)
+            squares.append(second_opinion.cut_square(photo))
             readable.append(row)
         except PhotoError as error:
             print(f"{row['file']}: {_reason(error, source)}", file=sys.stderr)
             row.update(predicted="", confidence="", verdict=UNREADABLE)
     # All in one call: a call for each would add about half to the time of the steps.
-    answers = network.probabilities(np.stack(pictures)) if pictures else []
+    answers = []
+    if pictures:
+        answers = network.probabilities(np.stack(pictures))
+        answers = second_opinion.combine(answers, second_opinion.ask(other, np.stack(squares)))
     for row, probabilities in zip(readable, answers, strict=True):
         answer = photo_network.decide(probabilities, network.threshold, names)
         row.update(answer._asdict(), confidence=f"{answer.confidence:.4f}")

@@ -917,7 +917,7 @@ def plot_answer(steps, probabilities, names, *, threshold, verdict, title=""):
     left.set_title(title)
     left.set_axis_off()
     plot_garment(steps.picture, ax=middle)
-    middle.set_title("what the network sees")
+    middle.set_title("what your network sees")
     plot_probabilities(probabilities, names, label=None, ax=right)
     last = len(names) - 1
     right.vlines(threshold, last - 0.5, last + 0.5, color="C3", lw=2, label="unsure beyond this")

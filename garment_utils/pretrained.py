@@ -275,12 +275,16 @@ def load_efficientnet_lite0():
     return network
 
 
+def is_installed():
+    """Return whether the package with the weights of EfficientNet-Lite0 is there."""
+    return importlib.util.find_spec(PACKAGE) is not None
+
+
 def _published_weights():
     """Return the path of the file in the installed package."""
-    package = importlib.util.find_spec(PACKAGE)
-    if package is None:
+    if not is_installed():
         raise FileNotFoundError(INSTALL)
-    return Path(package.origin).parent / WEIGHTS
+    return Path(importlib.util.find_spec(PACKAGE).origin).parent / WEIGHTS
 
 
 # ---- keras.applications -------------------------------------------------------------------------
@@ -372,7 +376,9 @@ def for_garments(name, size, prepare=None, weights="imagenet"):
     """Return an ImageNet network that takes garments: enlarged, in three equal colors, prepared.
 
     It ends with its features, in a layer of their own, so that ``attribute_networks.features``
-    and ``put_heads_on`` treat it as any classifier of garments.
+    and ``put_heads_on`` treat it as any classifier of garments. Its batch normalizations stay
+    as they are even when it is tuned: in a few hundred steps, statistics of garments would not
+    replace those of photographs, only mix with them.
 
     Args:
         name, weights: as of ``load_trunk``.
@@ -386,6 +392,9 @@ def for_garments(name, size, prepare=None, weights="imagenet"):
         FileNotFoundError: there are no weights, and they cannot be downloaded.
     """
     trunk, prepare = load_trunk(name, size, weights), prepare or preparation(name)
+    for layer in trunk.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
     pixels = keras.Input((28, 28), name="pixels")
     x = layers.Reshape((28, 28, 1), name="channel")(pixels)
     x = layers.Resizing(size, size, name="enlarged")(x)

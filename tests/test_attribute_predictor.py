@@ -5,12 +5,19 @@ import json
 import numpy as np
 import pytest
 
-from garment_utils import attribute_labels, attribute_predictor, data, models, multilabel
+from garment_utils import (
+    attribute_labels,
+    attribute_predictor,
+    data,
+    models,
+    multilabel,
+    pretrained,
+)
 from garment_utils.attribute_predictor import RECIPE, vary
 from garment_utils.preprocessing import PixelScale
 from garment_utils.quiet_keras import keras
 
-TINY = {**RECIPE, "networks": 2, "class_epochs": 1, "epochs": 8}
+TINY = {**RECIPE, "networks": 2, "class_epochs": 1, "epochs": 8, "borrowed_peak": 0.02}
 
 
 def build_tiny(classes=10):
@@ -20,6 +27,16 @@ def build_tiny(classes=10):
     x = keras.layers.AveragePooling2D(2)(x)
     x = keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
     return keras.Model(pixels, keras.layers.Dense(classes, activation="softmax")(x), name="tiny")
+
+
+def borrow_tiny(name, side):
+    """Build what stands for a borrowed network: pixels from 0 to 255 → features."""
+    assert (name, side) == (pretrained.LITE, TINY["borrowed_side"])
+    pixels = keras.Input((28, 28), name="pixels")
+    x = keras.layers.Rescaling(1 / 255)(keras.layers.Reshape((28, 28, 1))(pixels))
+    x = keras.layers.AveragePooling2D(4)(x)
+    x = keras.layers.Identity(name="features")(keras.layers.Flatten()(x))
+    return keras.Model(pixels, x, name="efficientnetlite0")
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +51,7 @@ def trained(garments, ours):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "build_large", build_tiny)
         patch.setattr(attribute_predictor, "vary", noted)
+        patch.setattr(pretrained, "for_garments", borrow_tiny)
         labelled = ours.part("train")
         model, scale = attribute_predictor.train(TINY, garments, labelled, say=lambda text: None)
     return model, scale, seen
@@ -60,6 +78,43 @@ def test_a_garment_and_its_mirror_image_get_one_answer(garments, trained):
     assert not np.allclose(one(pixels[:, :, ::-1]), one(pixels), atol=1e-3)
 
 
+def test_the_borrowed_network_gets_pixels_as_they_were(garments, trained):
+    model, scale, _ = trained
+    borrowed, pictures = model.get_layer("borrowed_network_1"), garments.validation.images[:50]
+    unscaled = keras.Model(borrowed.inputs[0], borrowed.get_layer("unscaled").output)
+    np.testing.assert_allclose(unscaled(scale.apply(pictures)), pictures, atol=0.01)
+
+
+def test_borrowed_networks_learn_attributes(garments, ours, trained):
+    model, scale, _ = trained
+    validation = attribute_labels.to_split(ours.part("validation"), garments)
+    for number in (1, 2):
+        network = model.get_layer(f"borrowed_network_{number}")
+        scores = network.predict(scale.apply(validation.images), verbose=0)
+        answers = multilabel.decode_per_type(scores, ours.types)
+        assert multilabel.macro_f1(validation.labels, answers) > 0.35
+
+
+def test_all_networks_and_both_views_count_the_same(garments, trained):
+    model, scale, _ = trained
+    pixels = scale.apply(garments.validation.images[:20])
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    assert len(networks) == 2 * TINY["networks"]
+    answers = [network(view) for network in networks for view in (pixels, pixels[:, :, ::-1])]
+    np.testing.assert_allclose(model(pixels), np.mean(answers, axis=0), atol=1e-6)
+
+
+def test_without_the_borrowed_weights_the_others_answer(garments, ours, monkeypatch):
+    said = []
+    monkeypatch.setattr(models, "build_large", build_tiny)
+    monkeypatch.setattr(attribute_predictor, "_fit_varied", lambda *arguments, **options: None)
+    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    model, _ = attribute_predictor.train(TINY, garments, ours.part("train"), said.append)
+    assert said == [pretrained.INSTALL, "network 1 of 2", "network 2 of 2"]
+    names = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    assert names == ["network_1", "network_2"]
+
+
 def test_classes_are_learned_without_the_garments_that_validate_attributes(garments, ours, trained):
     for_classes = [pictures for strength, pictures in trained[2] if strength == 0.5]
     assert len(for_classes) == TINY["networks"] * TINY["class_epochs"]
@@ -74,7 +129,7 @@ def test_attributes_are_learned_from_the_garments_given_alone(garments, ours, tr
     part = ours.part("train")
     expected, _ = attribute_labels.look_up(garments, part.sources, part.indices)
     for_attributes = [pictures for strength, pictures in trained[2] if strength == 1.0]
-    assert len(for_attributes) == TINY["networks"] * TINY["epochs"]
+    assert len(for_attributes) == TINY["networks"] * (TINY["epochs"] + TINY["borrowed_epochs"])
     for pictures in for_attributes:
         np.testing.assert_array_equal(pictures, expected)
 
@@ -106,7 +161,7 @@ def test_once_trained_they_are_kept(store, garments):
     trainings, said, _ = store
     pictures = garments.validation.images[:9]
     first = attribute_predictor.predict(pictures, say=said.append)
-    assert len(said) == 1 and "about five minutes" in said[0]
+    assert len(said) == 1 and "about eight minutes" in said[0]
     second = attribute_predictor.predict(pictures, say=said.append)
     np.testing.assert_array_equal(second, first)
     assert trainings == [{"train", "validation"}] and len(said) == 1
@@ -122,6 +177,14 @@ def test_each_garment_gets_one_value_of_each_type(store, garments, ours):
 def test_every_part_of_the_recipe_is_in_the_key(store, name):
     attribute_predictor.load_or_train(RECIPE, store[1].append)
     attribute_predictor.load_or_train({**RECIPE, name: RECIPE[name] / 2}, store[1].append)
+    assert len(store[0]) == 2
+
+
+def test_networks_without_the_borrowed_one_are_others(store, monkeypatch):
+    attribute_predictor.load_or_train(RECIPE, store[1].append)
+    installed = pretrained.is_installed()
+    monkeypatch.setattr(pretrained, "is_installed", lambda: not installed)
+    attribute_predictor.load_or_train(RECIPE, store[1].append)
     assert len(store[0]) == 2
 
 

