@@ -95,13 +95,15 @@ def train(recipe, garments, attributes, say=print):
 
     In each epoch every garment looks a little different, so that 1,280 of them do not run out.
     As many networks have learned ImageNet's classes instead of ours, if the weights of these are
-    installed. All answer together, for each garment and its mirror image.
+    installed; they have seen enough pictures, and garments are only mirrored for them. All answer
+    together, for each garment and its mirror image.
 
     Args:
         recipe: dict like ``RECIPE``: how many ``networks`` of each kind; epochs and the highest
             learning rate for the classes and for the attributes; the same for the attributes of
-            ``borrowed`` networks, and the side to which these enlarge garments; how much of the
-            probability the ``smoothing`` of the labels spreads evenly over the values of a type.
+            ``borrowed`` networks, and the side to which these enlarge garments; for the others,
+            how much of the probability the ``smoothing`` of the labels spreads evenly over the
+            values of a type.
         garments: Garments; the classes are learned from the training part alone, without the
             garments that validate attributes.
         attributes: Attributes to learn from, none of the test part.
@@ -136,15 +138,16 @@ def train(recipe, garments, attributes, say=print):
             "batch_size": CLASS_BATCH,
         }
         _fit_varied(network, classes.images, classes.labels, scale, rng, strength=0.5, **steps)
-        kinds = {"": attribute_networks.put_heads_on(network, sizes)}
+        kinds = {"": (attribute_networks.put_heads_on(network, sizes), labels, 1.0)}
         if borrows:
-            kinds["borrowed_"] = _borrow(scale, sizes, recipe["borrowed_side"])
-        for kind, tuned in kinds.items():
+            borrowed = _borrow(scale, sizes, recipe["borrowed_side"])
+            kinds["borrowed_"] = borrowed, attributes.labels, 0.0
+        for kind, (tuned, wanted, strength) in kinds.items():
             tuned.name = f"{kind}network_{number}"  # layers of one model need names of their own
             steps = {"epochs": recipe[f"{kind}epochs"], "peak": recipe[f"{kind}peak"]}
-            steps |= {"batch_size": BATCH, "optimizer": "adamw"}
+            steps |= {"batch_size": BATCH, "optimizer": "adamw", "strength": strength}
             loss = attribute_networks.CrossentropyPerType()
-            _fit_varied(tuned, pictures, labels, scale, rng, strength=1.0, loss=loss, **steps)
+            _fit_varied(tuned, pictures, wanted, scale, rng, loss=loss, **steps)
             networks.append(tuned)
     pixels = keras.Input(pictures.shape[1:], name="pixels")
     views = pixels, keras.ops.flip(pixels, axis=-1)
