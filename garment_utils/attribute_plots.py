@@ -93,6 +93,9 @@ def plot_co_occurrence(shares, values, types, *, ax=None):
     for border in np.flatnonzero(types[1:] != types[:-1]) + 0.5:
         ax.axhline(border, color="white", lw=2)
         ax.axvline(border, color="white", lw=2)
+    for name in dict.fromkeys(types):  # in its gray block, which is on the diagonal
+        middle = np.flatnonzero(types == name).mean()
+        ax.text(middle, middle, name, ha="center", va="center", fontsize=8, weight="bold")
     ax.set(xlabel="… have this value too", ylabel="of the garments with this value …")
     ax.figure.colorbar(drawn, ax=ax, label="share", shrink=0.6)
     return ax
@@ -138,7 +141,7 @@ def plot_disagreements(images, table):
     return plot_gallery(images[table["position"]], titles, columns=4)
 
 
-def plot_rescues(differences, intervals, *, label="minus plain"):
+def plot_rescues(differences, intervals, *, label="difference from plain"):
     """Draw how far methods differ from the plain one: single runs, and an interval over pictures.
 
     Args:
@@ -174,8 +177,8 @@ def plot_rescues(differences, intervals, *, label="minus plain"):
     handles = [
         plt.Line2D([], [], color="black", marker="|", ls="", ms=9, label="one seed"),
         plt.Line2D([], [], color="0.6", lw=7, alpha=0.45, label="interval with zero in it"),
-        plt.Line2D([], [], color="C0", lw=7, alpha=0.45, label="above zero"),
-        plt.Line2D([], [], color="C1", lw=7, alpha=0.45, label="below zero"),
+        plt.Line2D([], [], color="C0", lw=7, alpha=0.45, label="interval above zero"),
+        plt.Line2D([], [], color="C1", lw=7, alpha=0.45, label="interval below zero"),
     ]
     figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=4)
     return figure
@@ -242,7 +245,9 @@ def plot_value_f1(scores, values, pictures, rare, *, few):
     ax.set(yticks=rows, yticklabels=[plain(value) for value in values], xlim=(-0.05, 1.01))
     for label, bold in zip(ax.get_yticklabels(), rare, strict=True):
         label.set_fontweight("bold" if bold else "normal")
-    ax.set(xlabel=f"F1; at the right: pictures, * fewer than {few}", ylim=(len(values) - 0.4, -0.6))
+    label = "F1, mean and standard deviation of the runs\n"
+    label += f"at the right: garments, * fewer than {few}"
+    ax.set(xlabel=label, ylim=(len(values) - 0.4, -0.6))
     ax.tick_params(axis="y", length=0)
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.45, 1), ncols=len(scores))
     return ax
@@ -300,7 +305,7 @@ def plot_type_accuracies(table, agreement):
     constant = table.loc["constant"]
     ax.hlines(rows, constant, agreement, color="0.9", lw=12, zorder=0)
     ax.plot(constant, rows, "|", color="0.4", ms=14, mew=2, label="constant predictor")
-    ax.plot(agreement, rows, "d", color="black", ms=7, label="two annotators")
+    ax.plot(agreement, rows, "d", color="black", ms=7, label="agreement of two annotators")
     kinds = dict(list(table.drop("constant").groupby(level=0, sort=False)))
     for place, (name, its) in enumerate(kinds.items()):
         shifted = rows + 0.22 * (place - (len(kinds) - 1) / 2)
@@ -308,7 +313,7 @@ def plot_type_accuracies(table, agreement):
         style = {"fmt": "o", "ms": 5, "color": f"C{place}", "label": f"{name} ({count})"}
         ax.errorbar(its.mean(), shifted, xerr=its.std() if len(its) > 1 else None, **style)
     ax.set(yticks=rows, yticklabels=agreement.index, ylim=(len(rows) - 0.5, -0.5))
-    ax.set(xlabel="accuracy", xlim=(0.4, 1.02))
+    ax.set(xlabel="share of garments", xlim=(0.4, 1.02))
     ax.tick_params(axis="y", length=0)
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=3, fontsize=9)
     return ax

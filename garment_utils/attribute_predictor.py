@@ -21,7 +21,7 @@ from garment_utils import (
 from garment_utils.paths import models_folder
 from garment_utils.quiet_keras import keras, tf
 
-# Chosen by the validation garments, within about eight minutes of training on two cores.
+# Chosen by the validation garments, within about nine minutes of training on two cores.
 RECIPE = {
     "networks": 2,
     "class_epochs": 3,
@@ -85,7 +85,7 @@ def load_or_train(recipe=RECIPE, say=print):
         check,
         say,
         "Training the networks for attributes, once; they are kept for the next time. "
-        "This takes about eight minutes on two cores.",
+        "This takes about nine minutes on two cores.",
     )
     return model, preprocessing.PixelScale(*notes["scale"])
 

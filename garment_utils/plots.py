@@ -733,8 +733,8 @@ def plot_biases(biases, silent):
         len(biases), 1, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
     for ax, (name, values) in zip(axes[:, 0], biases.items(), strict=True):
-        ax.bar(range(len(values)), values, width=0.9, lw=0, label="one unit")
-        points = {"color": "C1", "ms": 3, "label": "one that is silent in the end"}
+        ax.bar(range(len(values)), values, width=0.9, lw=0, label="bias of a unit")
+        points = {"color": "C1", "ms": 3, "label": "unit that ends up silent"}
         ax.plot(np.flatnonzero(silent), values[silent], "o", **points)
         ax.axhline(0, color="black", lw=0.5)
         ax.set_ylabel(name, rotation=0, ha="right", va="center")

@@ -14,7 +14,7 @@ from garment_utils.paths import models_folder, replacing, write_whole
 from garment_utils.quiet_keras import keras, tf
 
 # Fewer round trips between Python and TensorFlow: the same numbers in about half the time.
-STEPS_PER_EXECUTION = 50
+STEPS_PER_EXECUTION = 250
 
 
 class Trained(NamedTuple):

@@ -234,7 +234,8 @@ def test_accuracies_stand_between_constant_predictor_and_annotators():
     ax = attribute_plots.plot_type_accuracies(table, agreement)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["sleeve", "fit"]
     drawn = {line.get_label(): line.get_xdata().tolist() for line in ax.lines}
-    assert drawn["constant predictor"] == [0.6, 0.5] and drawn["two annotators"] == [0.99, 0.87]
+    assert drawn["constant predictor"] == [0.6, 0.5]
+    assert drawn["agreement of two annotators"] == [0.99, 0.87]
     many, one = ax.containers
     assert (many.get_label(), one.get_label()) == ("many (2 runs)", "one (1 run)")
     assert np.allclose(many.lines[0].get_xdata(), [0.9, 0.7])
@@ -280,6 +281,9 @@ def test_learning_curves_stand_at_their_counts_with_their_spread():
 def test_what_differences_are_is_written_below_them():
     intervals = {"x": pd.DataFrame({"low": [0.1], "high": [0.2]}, index=["macro F1"])}
     differences = {"x": pd.DataFrame({"macro F1": [0.15, 0.16]})}
-    for options, written in (({}, "minus plain"), ({"label": "difference"}, "difference")):
+    for options, written in (
+        ({}, "difference from plain"),
+        ({"label": "difference"}, "difference"),
+    ):
         figure = attribute_plots.plot_rescues(differences, intervals, **options)
         assert figure.axes[0].get_xlabel() == written

@@ -162,7 +162,7 @@ def test_once_trained_they_are_kept(store, garments):
     trainings, said, _ = store
     pictures = garments.validation.images[:9]
     first = attribute_predictor.predict(pictures, say=said.append)
-    assert len(said) == 1 and "about eight minutes" in said[0]
+    assert len(said) == 1 and "about nine minutes" in said[0]
     second = attribute_predictor.predict(pictures, say=said.append)
     np.testing.assert_array_equal(second, first)
     assert trainings == [{"train", "validation"}] and len(said) == 1
