@@ -93,8 +93,8 @@ def plot_co_occurrence(shares, values, types, *, ax=None):
     for border in np.flatnonzero(types[1:] != types[:-1]) + 0.5:
         ax.axhline(border, color="white", lw=2)
         ax.axvline(border, color="white", lw=2)
-    for name in dict.fromkeys(types):  # in its gray block, which is on the diagonal
-        middle = np.flatnonzero(types == name).mean()
+    for name, columns in columns_of_types(types).items():
+        middle = columns.mean()  # of its gray block, which is on the diagonal
         ax.text(middle, middle, name, ha="center", va="center", fontsize=8, weight="bold")
     ax.set(xlabel="… have this value too", ylabel="of the garments with this value …")
     ax.figure.colorbar(drawn, ax=ax, label="share", shrink=0.6)

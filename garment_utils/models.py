@@ -270,7 +270,7 @@ class Recipe(NamedTuple):
     peak: float  # the highest learning rate
 
 
-# Chosen by validation images: the best found within a twelfth of the time of ten epochs with
+# Chosen by validation images: the best found in about a twelfth of the time of ten epochs with
 # Keras' defaults, and within a tenth of that of the catalog's network.
 RECIPES = {
     "dense": Recipe(build_one_fifty_ten, "standardized", epochs=5, batch_size=512, peak=0.008),
