@@ -10,7 +10,7 @@
 #   make bench                                   how fast it is, beside what others wrote (1 h)
 #   make tolerances                              measure what other processors change
 #   make lock                                    renew requirements.txt
-#   make clean                                   remove what was built
+#   make clean                                   remove build/, trained networks too, and .venv
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := run

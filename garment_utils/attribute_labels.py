@@ -333,14 +333,15 @@ def _read_csv(path, columns, more=False):
         raise FileNotFoundError(f"{path} is missing; restore it with 'git checkout'")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, strict=True)  # strict: quotes must be closed
             found = reader.fieldnames or []
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: expected a CSV file in UTF-8, found another ({error})") from None
-    if not set(columns) <= set(found) if more else found != columns:
+    once = all(found.count(column) == 1 for column in columns)
+    if not (once if more else found == columns):
         raise ValueError(
-            f"{path}, line 1: expected the columns {', '.join(columns)}; "
+            f"{path}, line 1: expected the columns {', '.join(columns)}, each once; "
             f"found {', '.join(found) or 'nothing'}"
         )
     for number, row in rows:

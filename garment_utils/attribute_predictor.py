@@ -213,5 +213,6 @@ def _key(recipe):
     table = (attribute_labels.LABEL_FOLDER / "labels.csv").read_bytes()
     versions = keras.__version__, tf.__version__, np.__version__, cv2.__version__
     parts = [sorted(recipe.items()), versions, sources, hashlib.sha256(table).hexdigest()]
+    parts.append((CLASS_BATCH, BATCH))
     parts.append(pretrained.is_installed())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

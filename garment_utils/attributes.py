@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from garment_utils import attribute_labels, attribute_predictor, data
-from garment_utils.paths import from_here, write_table
+from garment_utils.paths import from_here, require_writable, write_table
 
 
 def predict(index, out):
@@ -20,11 +20,10 @@ def predict(index, out):
             the likeliest value, row by row as in ``index``.
 
     Raises:
-        ValueError, FileNotFoundError: the index cannot be used, or ``out`` is a folder.
+        ValueError, FileNotFoundError: the index cannot be used, or ``out`` cannot be written.
     """
     sources, indices = attribute_labels.load_index(index)
-    if out.is_dir():
-        raise ValueError(f"expected the name of a CSV file to write, got the folder {out}")
+    require_writable(out, index)
     pictures, _ = attribute_labels.look_up(data.load_garments(), sources, indices)
     predicted = attribute_predictor.predict(pictures)
     rows = [{"source": s, "index": i} for s, i in zip(sources, indices, strict=True)]

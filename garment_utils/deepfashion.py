@@ -8,6 +8,7 @@ folder in ``DEEPFASHION_DIR``.
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -100,6 +101,8 @@ def read_fine(folder):
             if parse is _parse_box:
                 _refuse_empty_boxes(table.path, rows, names)
             found[ending] += rows
+    if not files:
+        raise _refusal(tables / "train.txt", 1, "a picture in one of the parts", "none")
     return Attributes(
         values=values,
         types=types,
@@ -147,6 +150,8 @@ def read_coarse(folder):
     names, labels, rest, exceptions = _read_coarse_labels(table, values)
     row_of = {}
     files = _find_pictures(table, names, folder, row_of)
+    if not files:
+        raise _refusal(table.path, table.first, "a picture and its labels", "none")
     _refuse_shift(table, names, labels, values)
 
     boxes = np.zeros((len(names), 4), dtype=np.int32)
@@ -185,12 +190,12 @@ class _Table:
     """
 
     def __init__(self, path):
-        if not path.exists():
+        if not path.is_file():
             raise FileNotFoundError(
                 f"{path} is missing; a copy of DeepFashion has it, see read_fine and read_coarse"
             )
         self.path = path
-        with path.open(encoding="utf-8-sig") as file:
+        with self._open() as file:
             count, names = file.readline().split(), file.readline().split()
         # Without headers a table of categories begins with a number too, but goes on with one.
         has_header = len(count) == 1 and count[0].isdigit() and names and not names[0].isdigit()
@@ -198,9 +203,20 @@ class _Table:
         self.header = names if has_header else []
         self.first = 3 if has_header else 1  # line number of the first row
 
+    @contextmanager
+    def _open(self):
+        """Yield the open file; if it is no text in UTF-8, say which one."""
+        try:
+            with self.path.open(encoding="utf-8-sig") as file:  # CRLF arrives as a line feed
+                yield file
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"{self.path}: expected text in UTF-8; found another encoding; restore the file"
+            ) from None
+
     def __iter__(self):
         found, empty = 0, None
-        with self.path.open(encoding="utf-8-sig") as file:  # CRLF arrives as a line feed
+        with self._open() as file:
             for number, line in enumerate(file, 1):
                 text = line.strip()
                 if number < self.first:
@@ -235,6 +251,9 @@ def _read_values(path):
 def _read_fine_values(path):
     """Return the names of values and of their types, which the values tell."""
     values, numbers, lines = _read_values(path)
+    for row, value in enumerate(values):
+        if value in values[:row]:
+            raise _refusal(path, lines[row], "each value once", f"{value} a second time")
     types = tuple(f"type {number}" for number in numbers)
     for known in (FINE_TYPES, TYPES):
         if values == tuple(value for group in known.values() for value in group):
@@ -409,7 +428,7 @@ def _parse_fine(path, number, cells, values, columns):
 
 
 def _parse_box(path, number, cells):
-    if len(cells) == 4 and all(cell.isdecimal() for cell in cells):
+    if len(cells) == 4 and all(cell.isdecimal() and len(cell) < 10 for cell in cells):
         return [int(cell) for cell in cells]  # also of 072
     raise _refusal(path, number, "a box x1 y1 x2 y2", " ".join(cells))
 

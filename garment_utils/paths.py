@@ -53,6 +53,31 @@ def write_whole(path: Path, content: bytes) -> None:
         partial.write_bytes(content)
 
 
+def require_writable(path: Path, *inputs: Path) -> None:
+    """Refuse a file that cannot be written, before minutes of work are lost for it.
+
+    Args:
+        path: of the file to write; it need not be there.
+        inputs: files to read, which must not be overwritten.
+
+    Raises:
+        ValueError: a folder, one of the inputs, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise ValueError(f"expected the name of a CSV file to write, got the folder {path}")
+    if any(path.exists() and one.exists() and path.samefile(one) for one in inputs):
+        raise ValueError(
+            f"expected another file to write than those to read, got {path} for both; "
+            "name a new file"
+        )
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise ValueError(
+            f"expected a file that can be written, got {path}, and nothing can be written there; "
+            "name another one"
+        )
+
+
 def write_table(path: Path, columns, rows) -> None:
     """Write rows, dicts, as a CSV file with these columns, whole or not at all."""
     text = io.StringIO()
@@ -62,9 +87,21 @@ def write_table(path: Path, columns, rows) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-def read_table(path: Path) -> list:
-    """Return the rows of a CSV file as dicts, all values as text; none if there is no such file."""
+def read_table(path: Path, columns) -> list:
+    """Return the rows of a CSV file that ``write_table`` has written, all values as text.
+
+    None if there is no such file.
+
+    Raises:
+        ValueError: it has other columns.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.DictReader(file)
+        if list(reader.fieldnames or ()) != list(columns):
+            raise ValueError(
+                f"{path}: expected the columns {','.join(columns)}, found "
+                f"{','.join(reader.fieldnames or ()) or 'nothing'}; git checkout brings it back"
+            )
+        return list(reader)

@@ -233,7 +233,7 @@ def _fetch(url, deadline):
     opener.add_handler(urllib.request.HTTPHandler())
     opener.add_handler(urllib.request.HTTPSHandler())
     for _ in range(REDIRECTS + 1):
-        scheme = SCHEME.match(url).group().lower()
+        scheme = url.partition(":")[0].lower() + ":"
         if scheme not in ("http:", "https:"):
             raise PhotoError(
                 "expected a path, or an address that starts with http:// or https://, got one "

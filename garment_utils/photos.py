@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from garment_utils import data
-from garment_utils.paths import BUILD, from_here, write_table, write_whole
+from garment_utils.paths import BUILD, from_here, require_writable, write_table, write_whole
 from garment_utils.photo_files import PhotoError, read_photo
 from garment_utils.shapes import fill_holes, fit_into_square, keep_large_parts
 
@@ -231,15 +231,15 @@ def score(folder, labels, out):
         DataFrame of what was written.
 
     Raises:
-        ValueError: the labels cannot be used, there is no such folder, or ``out`` is one.
+        ValueError: the labels cannot be used, there is no such folder, or ``out`` cannot be
+            written.
     """
     from garment_utils import photo_network, second_opinion
 
     rows = read_labels(labels)
     if not Path(folder).is_dir():
         raise ValueError(f"expected a folder of photographs, found none at {folder}")
-    if Path(out).is_dir():
-        raise ValueError(f"expected the name of a CSV file to write, got the folder {out}")
+    require_writable(Path(out), Path(labels))
     network, names = photo_network.load_or_train(), data.class_names()
     other, readable, pictures, squares = second_opinion.load_network(), [], [], []
     for row in rows:
@@ -270,7 +270,8 @@ def read_labels(path):
     """Return the rows of a table of labels, a list of dicts with ``file`` and ``label``.
 
     Raises:
-        ValueError: no such file, other columns, no rows, a file named twice, an unknown class.
+        ValueError: no such file, no CSV, other columns, no rows, a file named twice, an unknown
+            class.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
@@ -279,20 +280,26 @@ def read_labels(path):
             f"expected a CSV file with the columns file,label at {path}, could not read it "
             f"({error.__class__.__name__}); check the name, save it as UTF-8"
         ) from None
-    reader = csv.DictReader(io.StringIO(text))
-    if not {"file", "label"} <= set(reader.fieldnames or ()):
-        raise ValueError(
-            f"{path}: expected the columns file,label, "
-            f"found {','.join(reader.fieldnames or ()) or 'nothing'}"
-        )
+    reader = csv.DictReader(io.StringIO(text), strict=True)  # strict: quotes must be closed
     try:
+        columns = reader.fieldnames or []
         lines = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: expected CSV ({error})") from None
+        raise ValueError(f"{path}, line {reader.line_num + 1}: expected CSV ({error})") from None
+    if [columns.count("file"), columns.count("label")] != [1, 1]:
+        raise ValueError(
+            f"{path}: expected the columns file,label, each once, "
+            f"found {','.join(columns) or 'nothing'}"
+        )
     rows, seen, names = [], set(), data.class_names()
     for number, row in lines:
         file, label = row["file"], row["label"] or ""
         where = f"{path}, line {number}"
+        if None in row:
+            raise ValueError(
+                f"{where}: expected {len(columns)} values, found more; several labels are joined "
+                "by |"
+            )
         unknown = set(label.split("|")) - set(names) if label else set()
         if unknown:
             raise ValueError(
@@ -369,7 +376,11 @@ def _plain(source):
 
 
 def main(arguments=None):
-    """Answer photographs, or score answers; the exit status is 1 if a photograph failed."""
+    """Answer photographs, or score answers.
+
+    The exit status is 1 if something cannot be used; for ``score``, an unreadable photograph is
+    a wrong answer and no more.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m garment_utils.photos", description="Recognize the garment in a photograph."
     )

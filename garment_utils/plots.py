@@ -575,7 +575,7 @@ def plot_costs(runs):
         for number, arm in enumerate(dict.fromkeys(base)):
             its = runs[shown & (base == arm)]
             style = {"color": f"C{number}", "alpha": 0.7, "ms": 7}
-            ax.plot(its[column], its["accuracy"], "os^DvP"[number % 6], **style, label=arm)
+            ax.plot(its[column], its["accuracy"], "os^DvPX"[number % 7], **style, label=arm)
         ax.set(xscale="log", xlabel=label)
     axes[0].set_ylabel("test accuracy")
     handles, names = axes[0].get_legend_handles_labels()

@@ -142,7 +142,7 @@ def write_index(folder: Path, *, profile: str) -> None:
     ValueError if there is neither.
     """
     folder = Path(folder)
-    executed = {path.stem: path for path in folder.glob("notebooks/*.ipynb")}
+    executed = {path.stem: path for path in folder.glob("notebooks/[0-9]*.ipynb")}
     failed = {
         path.stem: path
         for path in folder.glob("failed/*.ipynb")
@@ -290,9 +290,10 @@ def _finish(html: str, pages: Collection[str]) -> BeautifulSoup:
     for formula in soup.find_all(class_="formula"):
         _let_scroll(formula, "Formula")
     for tag in soup.select("[src], link[href]"):
-        address = tag.get("src") or tag.get("href")
+        address = tag.get("src") or tag.get("href") or ""
         if not address.startswith("data:"):
-            raise ValueError(f"<{tag.name}> shows {address}, which is not inside the notebook.")
+            shown = address or "nothing"
+            raise ValueError(f"<{tag.name}> shows {shown}, which is not inside the notebook.")
     return soup
 
 
@@ -391,7 +392,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         write_figures(options.executed, options.html.parent / "figures")
         write_report(options.executed, options.html, pages=options.pages)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
 
 

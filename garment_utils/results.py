@@ -119,7 +119,7 @@ def write(rows):
 
 def read():
     """Return the rows of figures/results.csv, all values as text; none if there is no such file."""
-    return read_table(RESULTS)
+    return read_table(RESULTS, COLUMNS)
 
 
 def stale(plan):

@@ -8,6 +8,7 @@ From the command line, which is what the Snakefile does::
 import argparse
 import ast
 import json
+import math
 import os
 import sys
 import time
@@ -23,11 +24,22 @@ TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": li
 
 
 def declared_parameters(notebook):
-    """Return the parameters of a notebook file: name → (name of its type, default value)."""
-    return {
-        name: (found["inferred_type_name"], ast.literal_eval(found["default"]))
-        for name, found in papermill.inspect_notebook(str(notebook)).items()
-    }
+    """Return the parameters of a notebook file: name → (name of its type, default value).
+
+    Raises:
+        ValueError: no such file, no notebook, or a default that is no literal.
+    """
+    try:
+        return {
+            name: (found["inferred_type_name"], ast.literal_eval(found["default"]))
+            for name, found in papermill.inspect_notebook(str(notebook)).items()
+        }
+    except Exception as error:  # a damaged notebook fails in many ways
+        reason = str(error).split("\n")[0][:100]
+        raise ValueError(
+            f"{notebook}: expected a notebook whose parameters are literals, one on a line; cannot "
+            f"read it ({type(error).__name__}: {reason}); repair it, or git checkout it"
+        ) from None
 
 
 def check_parameters(notebook, parameters):
@@ -45,6 +57,8 @@ def check_parameters(notebook, parameters):
     Raises:
         ValueError: unknown name or other type, with what the notebook has instead.
     """
+    if not isinstance(parameters, dict):
+        raise ValueError(f'expected parameters such as {{"epochs": 3}}, got {parameters!r}')
     declared = declared_parameters(notebook)
     checked = dict(parameters)
     for name, value in parameters.items():
@@ -53,16 +67,34 @@ def check_parameters(notebook, parameters):
                 f"{notebook.stem} has no parameter {name!r}; it has {', '.join(declared)}"
             )
         kind, default = declared[name]
-        expected = TYPES.get(kind.partition("[")[0], type(default))  # list[float] is a list
-        if kind == "float" and isinstance(value, str) and _is_number(value):
-            checked[name] = value = float(value)
-        # True is an int to Python, not to a learner.
-        if not isinstance(value, expected) or (kind != "bool" and isinstance(value, bool)):
+        outer, _, inner = kind.removesuffix("]").partition("[")  # list[float]: list and float
+        if inner and isinstance(value, list):
+            checked[name] = value = [_as_number(item, inner) for item in value]
+            fits = all(_is_of_type(item, inner, type(item)) for item in value)
+        else:
+            checked[name] = value = _as_number(value, kind)
+            fits = _is_of_type(value, outer, type(default))
+        if not fits:
             raise ValueError(
                 f"{notebook.stem}: the parameter {name} is of type {kind}, for example "
                 f"{name}={default}; got {value!r}, which is of type {type(value).__name__}"
             )
     return checked
+
+
+def _as_number(value, kind):
+    """Return what YAML has read as text, such as 1e-3, as a number if one is asked for."""
+    is_text = kind == "float" and isinstance(value, str)
+    return float(value) if is_text and _is_number(value) else value
+
+
+def _is_of_type(value, kind, otherwise):
+    """Say whether a value is of the type of this name; True is no number, nor is infinity."""
+    if isinstance(value, bool) and kind != "bool":  # an int to Python, not to a learner
+        return False
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, TYPES.get(kind, otherwise))
 
 
 def execute(notebook, output, parameters, *, progress=None, partial=None):
@@ -106,7 +138,10 @@ def execute(notebook, output, parameters, *, progress=None, partial=None):
             message += f"; what it had done is kept in {_relative(partial)}"
         status.tell("failed", error=message)
         raise RuntimeError(message) from error
-    os.replace(unfinished, output)
+    else:
+        os.replace(unfinished, output)
+    finally:
+        unfinished.unlink(missing_ok=True)  # of a failed run for which nothing is kept
     if partial:
         partial.unlink(missing_ok=True)
     status.tell("done")
@@ -169,10 +204,9 @@ def _describe(error):
 
 def _is_number(text):
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _relative(path):
@@ -196,7 +230,7 @@ def main():
             progress=options.progress,
             partial=options.partial,
         )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         sys.exit(str(error))
 
 

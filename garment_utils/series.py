@@ -30,8 +30,12 @@ from garment_utils.paths import BUILD, FIGURES, NOTEBOOKS, ROOT, from_here, writ
 
 
 def stems():
-    """Return the names of the notebooks of the series without ending, in order."""
-    return sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    """Return the names of the notebooks of the series without ending, in order.
+
+    A copy that JupyterLab made, such as 02_…-Copy1, is not one of them.
+    """
+    names = (path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+    return sorted(name for name in names if re.fullmatch(r"\d\d_\w+", name))
 
 
 def choose(text):
@@ -52,13 +56,15 @@ def parse_parameters(text):
     """Turn ``"epochs=3 language=es"`` into a dict; values are read as YAML.
 
     Raises:
-        ValueError: a part is not of the form name=value.
+        ValueError: a part is not of the form name=value, or a name comes twice.
     """
     parameters = {}
     for part in shlex.split(text):
         name, equals, value = part.partition("=")
         if not (equals and name.isidentifier()):
             raise ValueError(f"expected parameters such as 'epochs=3 seed=7', got {part!r}")
+        if name in parameters:
+            raise ValueError(f"expected each parameter once, got {name} again in {part!r}")
         try:
             parameters[name] = yaml.safe_load(value)
         except yaml.YAMLError:
@@ -164,8 +170,11 @@ def run(plan):
 def _report(plan, folder, failures, status, log):
     """Print what came of a run; return the exit status."""
     executed = sorted(folder.glob("notebooks/[0-9]*.ipynb"))
-    if executed or failures:
-        reports.write_index(folder, profile=plan["profile"])
+    try:
+        if executed or failures:
+            reports.write_index(folder, profile=plan["profile"])
+    except ValueError as error:  # the numbers below are worth showing all the same
+        failures, status = [*failures, f"There is no new index page: {error}"], 1
     for failure in failures:
         print(f"\n{failure}")
     if status and not failures:
@@ -256,17 +265,24 @@ def store_outputs():
     The only writer of stored outputs and of the pictures in ``figures/``. Also renews the tables
     of the README; says so if the results they are made from are older than the notebooks.
     """
+    shown = re.findall(r"\(figures/(\w+\.png)\)", results.README.read_text("utf-8"))
+    drawn = {name: BUILD / "lesson" / "figures" / name for name in shown}
+    for name, path in drawn.items():
+        if not path.is_file():
+            raise ValueError(
+                f"Nothing was stored: README.md shows figures/{name}, which no notebook draws; "
+                "correct the name there, or in the notebook"
+            )
+    results.readme(stems())  # raises before anything is written
     for stem in stems():
         notebook = nbformat.read(BUILD / "lesson" / "notebooks" / f"{stem}.ipynb", as_version=4)
         text = nbformat.writes(normalize(notebook)) + "\n"
         write_whole(NOTEBOOKS / f"{stem}.ipynb", text.encode())
-    shown = re.findall(r"\(figures/(\w+\.png)\)", results.README.read_text("utf-8"))
     for old in FIGURES.glob("*.png"):
         if old.name not in shown:
             old.unlink()
-    FIGURES.mkdir(exist_ok=True)
-    for name in shown:
-        shutil.copyfile(BUILD / "lesson" / "figures" / name, FIGURES / name)
+    for name, path in drawn.items():
+        write_whole(FIGURES / name, path.read_bytes())
     write_whole(results.README, results.readme(stems()).encode())
     for problem in results.stale(make_plan("full")):
         print(f"Not yet: {problem}")
@@ -315,15 +331,15 @@ def main():
             plan = make_plan({"outputs": "lesson", "results": "full"}[options.command])
     except ValueError as error:
         sys.exit(f"Nothing was run: {error}")
-    status = run(plan)
-    if options.command != "run" and status:
-        sys.exit("\nNothing was stored, because not all notebooks succeeded.")
     try:
+        status = run(plan)
+        if options.command != "run" and status:
+            sys.exit("\nNothing was stored, because not all notebooks succeeded.")
         if options.command == "outputs":
             store_outputs()
         if options.command == "results":
             store_results(plan)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"\n{error}")
     sys.exit(status)
 

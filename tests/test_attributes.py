@@ -60,8 +60,10 @@ def test_further_columns_do_not_matter(true_answers, tmp_path):
     ("content", "message"),
     [
         (None, "expected a CSV file with the columns source,index at .*, found none"),
-        (b"", "line 1: expected the columns source, index; found nothing"),
-        (b"file,label\na.jpg,Coat\n", "line 1: expected the columns source, index; found file, l"),
+        (b"", "line 1: expected the columns source, index, each once; found nothing"),
+        (b"file,label\na.jpg,Coat\n", "source, index, each once; found file, l"),
+        (b"source,index,index\ntrain,1,2\n", "each once; found source, index, index"),
+        (b'source,index\ntrain,"1\ntrain,2\n', "expected a CSV file in UTF-8, found another"),
         (b"source,index\n", "expected at least one garment, found the header alone"),
         (b"source,index\ntrain,1\nt10k,10000\n", "line 3: .* t10k with 10,000 pictures"),
         (b"source,index\ntrain,-1\n", "line 2: expected a position in the archive train"),
@@ -84,8 +86,20 @@ def test_an_index_of_no_use_gets_one_sentence(monkeypatch, tmp_path, content, me
     assert out.read_text() == "kept"
 
 
-def test_a_folder_to_write_to_is_refused_before_anything_is_trained(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (".", "expected the name of a CSV file to write, got the folder"),
+        ("index.csv", "expected another file to write than those to read"),
+        ("index.csv/out.csv", "expected a file that can be written"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_trained(
+    monkeypatch, tmp_path, out, message
+):
     monkeypatch.setattr(attribute_predictor, "predict", pytest.fail)
     index = write_rows(tmp_path / "index.csv", [{"source": "train", "index": "0"}])
-    with pytest.raises(SystemExit, match="expected the name of a CSV file to write, got the fold"):
-        attributes.main(["predict", str(index), str(tmp_path)])
+    before = index.read_bytes()
+    with pytest.raises(SystemExit, match=message):
+        attributes.main(["predict", str(index), str(tmp_path / out)])
+    assert index.read_bytes() == before and list(tmp_path.iterdir()) == [index]

@@ -1152,6 +1152,20 @@ BREAKAGES = [
         "test_speed::test_ours_train_on_training_images_repeatably",
     ),
     Breakage(
+        "garments turned upside down instead of mirrored",
+        SPEED,
+        "pixels[:, :, ::-1]",
+        "pixels[:, ::-1]",
+        "test_speed::test_the_large_network_learns_garments_and_their_mirror_images",
+    ),
+    Breakage(
+        "a cycle that ends in the middle of the training",
+        SPEED,
+        "make = partial(compile_ours, recipe, len(pixels))",
+        "make = partial(compile_ours, recipe, len(train))",
+        "test_speed::test_the_large_network_learns_garments_and_their_mirror_images",
+    ),
+    Breakage(
         "a time in the README that was not measured",
         "README.md",
         "<!-- end of speed -->",
@@ -1443,7 +1457,7 @@ BREAKAGES = [
     Breakage(
         "carriage returns kept",
         DEEPFASHION,
-        """        with self.path.open(encoding="utf-8-sig") as file:  # CRLF arrives as a line feed
+        """        with self._open() as file:
             for number, line in enumerate(file, 1):
                 text = line.strip()""",
         """        with self.path.open(encoding="utf-8-sig", newline="\\n") as file:
@@ -2085,6 +2099,41 @@ BREAKAGES = [
         'pd.DataFrame("not run", index',
         'pd.DataFrame("", index',
         "test_multilabel::test_what_was_not_run_is_said_in_words",
+    ),
+    Breakage(
+        "labels overwritten by their own result",
+        PHOTOS,
+        "require_writable(Path(out), Path(labels))",
+        "require_writable(Path(out))",
+        "test_photos_command::test_what_cannot_be_scored_is_refused_in_one_sentence",
+    ),
+    Breakage(
+        "an index overwritten by what is predicted for it",
+        LABELLING,
+        "require_writable(out, index)",
+        "require_writable(out)",
+        "test_attributes::test_what_cannot_be_written_is_refused_before_anything_is_trained",
+    ),
+    Breakage(
+        "of two labels in two columns, the second lost",
+        PHOTOS,
+        "        if None in row:\n            raise",
+        "        if not row:\n            raise",
+        "test_photos_command::test_labels_that_cannot_be_used_are_refused_in_one_sentence",
+    ),
+    Breakage(
+        "text passes for a list of numbers",
+        RUN,
+        "fits = all(_is_of_type(item, inner, type(item)) for item in value)",
+        "fits = True",
+        "test_run::test_other_parameters_are_refused_before_anything_runs",
+    ),
+    Breakage(
+        "a copy taken for a notebook of the series",
+        "garment_utils/series.py",
+        "re.fullmatch(",
+        "re.match(",
+        "test_series::test_copies_are_no_notebooks_of_the_series",
     ),
 ]
 

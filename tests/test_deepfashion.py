@@ -249,6 +249,8 @@ def test_fine_labels_shifted_by_a_column_are_refused(fine, shift):
         ("train_attr", 2, "1", "0", "line 2: expected exactly one value of texture; found 0 among"),
         ("train_bbox", 2, "002 ", "", "line 2: expected a box x1 y1 x2 y2"),
         ("train_bbox", 2, "002", "-02", "line 2: expected a box x1 y1 x2 y2"),
+        ("train_bbox", 2, "002", "3000000000", "line 2: expected a box x1 y1 x2 y2"),
+        ("list_attr_cloth", 4, "graphic", "floral", "line 4: expected each value once; found flor"),
         ("train_cate", 1, "1", "0", "line 1: expected a category from 1 to 50; found 0"),
         ("train_cate", 1, "1", "51", "line 1: expected a category from 1 to 50; found 51"),
         ("train", 2, "00000001", "00000000", "line 2: expected each picture once; found img/.* as"),
@@ -296,6 +298,23 @@ def test_an_empty_line_between_rows_is_refused(fine):
     write_tables(fine / "Anno_fine", {"train": [tables["train"][0], "", *tables["train"][1:]]})
     with pytest.raises(ValueError, match="train.txt, line 2: expected a row; found an empty line"):
         deepfashion.read_fine(fine)
+
+
+def test_tables_that_hold_nothing_or_no_text_are_refused(fine, coarse):
+    tables = fine / "Anno_fine"
+    content = (tables / "val_attr.txt").read_bytes()
+    (tables / "val_attr.txt").write_bytes(b"\xff\xfe" + content)
+    with pytest.raises(ValueError, match="val_attr.txt: expected text in UTF-8"):
+        deepfashion.read_fine(fine)
+    for path in tables.glob("t*.txt"):
+        path.write_text("")
+    for path in tables.glob("val*.txt"):
+        path.write_text("")
+    with pytest.raises(ValueError, match="train.txt, line 1: expected a picture .*; found none"):
+        deepfashion.read_fine(fine)
+    (coarse / "Anno_coarse" / "list_attr_img.txt").write_text("0\nimage_name attribute_labels\n")
+    with pytest.raises(ValueError, match="list_attr_img.txt, line 3: expected a picture and its"):
+        deepfashion.read_coarse(coarse)
 
 
 def test_missing_files_are_named(fine):

@@ -445,6 +445,9 @@ class Handler(BaseHTTPRequestHandler):
     def endless_redirect(self):
         self.endless(status=302, Location="/good")
 
+    def to_drive(self):
+        self.begin(status=302, Location="C:/coat.png")
+
     def to_file(self):
         self.begin(status=302, Location=(ROOT / "figures" / "01_gallery.png").as_uri())
 
@@ -494,6 +497,7 @@ def test_pictures_are_read_from_the_web_and_not_stored(server, path, tmp_path, m
         ("rubbish", "no proper answer"),
         ("silent", "no proper answer"),
         ("redirects/6", "at most 5 redirects"),
+        ("to_drive", "starts with c:"),
         ("to_file", "starts with file:"),
         ("to_ftp", "starts with ftp:"),
     ],

@@ -222,12 +222,12 @@ def test_a_label_left_out_with_its_comma_is_empty(network, folder):
 
 
 BAD_LABELS = {
-    "": "labels.csv: expected the columns file,label, found nothing",
-    "\n": "labels.csv: expected the columns file,label, found nothing",
+    "": "labels.csv: expected the columns file,label, each once, found nothing",
+    "\n": "labels.csv: expected the columns file,label, each once, found nothing",
     "file,label\n": "found the header alone",
-    "photo,kind\na.png,Coat\n": "expected the columns file,label, found photo,kind",
-    "file;label\na.png;Coat\n": "expected the columns file,label, found file;label",
-    "file\na.png\n": "expected the columns file,label, found file",
+    "photo,kind\na.png,Coat\n": "expected the columns file,label, each once, found photo,kind",
+    "file;label\na.png;Coat\n": "expected the columns file,label, each once, found file;label",
+    "file\na.png\n": "expected the columns file,label, each once, found file",
     "file,label\na.png,Coat\nb.png,Hat\n": "labels.csv, line 3: expected class names",
     "file,label\na.png,coat\n": "found 'coat'",
     "file,label\na.png,Coat|Hat|Cap\n": "found 'Cap', 'Hat'",
@@ -238,6 +238,10 @@ BAD_LABELS = {
     "found a.png again",
     "file,label\n,Coat\n": "line 2: expected the name of a photograph, found none",
     'file,label\n"' + 140_000 * "a": "expected CSV",
+    140_000 * "a": "expected CSV",
+    'file,label\na.png,Coat\n"b.png,Bag\nc.png,Coat\n': "line 3: expected CSV",
+    "file,label,label\na.png,Coat,Bag\n": "each once, found file,label,label",
+    "file,label\na.png,Coat,Bag\n": "line 2: expected 2 values, found more",
 }
 
 
@@ -259,7 +263,8 @@ def test_labels_that_cannot_be_used_are_refused_in_one_sentence(folder, monkeypa
         (("none", "good.csv"), "expected a folder of photographs, found none at none"),
         (("good.csv", "good.csv"), "expected a folder of photographs, found none at good.csv"),
         (("photos", "good.csv", "--out", "photos"), "to write, got the folder photos"),
-        (("photos", "good.csv", "--out", "good.csv/result.csv"), "good.csv"),
+        (("photos", "good.csv", "--out", "good.csv/result.csv"), "can be written, got good.csv"),
+        (("photos", "good.csv", "--out", "good.csv"), "than those to read, got good.csv for both"),
     ],
     ids=" ".join,
 )

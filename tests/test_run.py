@@ -56,6 +56,8 @@ def test_declared_parameters_are_read(notebook):
         ({"epochs": 3}, {"epochs": 3}),
         ({"rate": 1}, {"rate": 1}),
         ({"rates": [1, 2]}, {"rates": [1, 2]}),
+        ({"rates": ["1e-3", 0.1]}, {"rates": [0.001, 0.1]}),
+        ({"rates": []}, {"rates": []}),
         ({"rate": "1e-3"}, {"rate": 0.001}),  # YAML 1.1 reads 1e-3 as text
         ({"language": "es", "quick": True}, {"language": "es", "quick": True}),
     ],
@@ -75,15 +77,35 @@ def test_fitting_parameters_pass(notebook, given, checked):
         ({"language": False}, "got False"),  # what YAML makes of 'no'
         ({"rate": "fast"}, "got 'fast'"),
         ({"quick": 1}, "got 1, which is of type int"),
+        ({"rates": ["a", 0.1]}, "of type list[float], for example rates=[0.1]; got ['a', 0.1]"),
+        ({"rates": [True]}, "got [True]"),
+        ({"rate": float("nan")}, "got nan"),
+        ({"rate": "inf"}, "got 'inf'"),
+        ([1], "expected parameters such as {"),
         ({"rates": 1}, "of type list[float], for example rates=[0.1]; got 1"),
     ],
 )
 def test_other_parameters_are_refused_before_anything_runs(notebook, tmp_path, given, message):
     write_notebook(notebook, "open('ran', 'w')")
-    with pytest.raises(ValueError, match="01_sample") as error:
+    with pytest.raises(ValueError, match="01_sample|expected parameters") as error:
         run.execute(notebook, tmp_path / "out.ipynb", given)
     assert message in str(error.value)
     assert not (tmp_path / "out.ipynb").exists() and not (notebook.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "{}", '{"cells": [', "epochs: int = 2 * 3", "epochs: int = 3x"],
+    ids=["missing", "empty", "cut off", "no literal", "no Python"],
+)
+def test_a_notebook_that_cannot_be_read_is_named(notebook, content):
+    if content and content.startswith("{"):
+        notebook.write_text(content)
+    elif content:
+        write_notebook(notebook)
+        notebook.write_text(notebook.read_text().replace("epochs: int = 5", content))
+    with pytest.raises(ValueError, match="01_sample.ipynb: expected a notebook whose parameters"):
+        run.declared_parameters(notebook)
 
 
 def test_parameters_arrive_and_the_folder_is_the_notebooks_own(notebook, tmp_path, monkeypatch):
@@ -126,7 +148,7 @@ def test_a_dead_kernel_is_a_failure(notebook, tmp_path):
     write_notebook(notebook, "import os\nos._exit(1)")
     with pytest.raises(RuntimeError, match="failed in cell cell-1: DeadKernelError"):
         run.execute(notebook, tmp_path / "out.ipynb", {})
-    assert not (tmp_path / "out.ipynb").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["lessons"]  # nothing half-written
 
 
 def test_the_command_line_exits_with_1_and_one_sentence(repository, notebook, tmp_path):

@@ -26,6 +26,13 @@ def test_notebooks_are_chosen_by_number_or_name():
     assert series.choose(f"{second} {second}.ipynb") == [second]
 
 
+def test_copies_are_no_notebooks_of_the_series(tmp_path, monkeypatch):
+    for name in ("01_a.ipynb", "01_a-Copy1.ipynb", "Untitled.ipynb", ".02_b.7.part.ipynb"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(series, "NOTEBOOKS", tmp_path)
+    assert series.stems() == ["01_a"]
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
@@ -38,6 +45,7 @@ def test_notebooks_are_chosen_by_number_or_name():
         ({"notebooks": "02", "parameters": "epochs=three"}, "of type int"),
         ({"notebooks": "02", "parameters": "epochs"}, "expected parameters such as"),
         ({"notebooks": "02", "parameters": "epochs=[3"}, "cannot be read as YAML"),
+        ({"notebooks": "02", "parameters": "epochs=3 epochs=4"}, "once, got epochs again"),
         ({"notebooks": "02", "parameters": "language='es"}, "quot"),
     ],
 )
@@ -215,6 +223,23 @@ def test_results_are_stored_whole_or_not_at_all(measured):
     status, text = measured.python("garment_utils.series", "outputs")
     assert status == 0 and "Not yet" not in text
     assert measured.readme.read_text("utf-8") == readme  # outputs are of lesson, answers of full
+
+
+def test_outputs_are_stored_whole_or_not_at_all(measured):
+    text = measured.readme.read_text("utf-8") + "![A picture.](figures/01_gone.png)\n"
+    measured.readme.write_text(text, "utf-8")
+    before = {path: path.read_bytes() for path in measured.lessons.glob("*.ipynb")}
+    status, text = measured.python("garment_utils.series", "outputs")
+    assert status == 1 and "README.md shows figures/01_gone.png, which no notebook draws" in text
+    assert "Traceback" not in text
+    assert before == {path: path.read_bytes() for path in measured.lessons.glob("*.ipynb")}
+
+
+def test_a_page_that_cannot_be_listed_does_not_hide_the_numbers(measured):
+    write_lesson(measured, 1, MEASURED + "\nevaluation.answer('And again.')")
+    status, text = measured.python("garment_utils.series", "run")
+    assert status == 1 and "There is no new index page: " in text and "Traceback" not in text
+    assert "score" in text
 
 
 def test_outputs_are_stored_before_there_are_results(measured):

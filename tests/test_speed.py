@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from garment_utils import attribute_labels, data, deepfashion, models, results
+from garment_utils import attribute_labels, data, deepfashion, models, preprocessing, results
 from garment_utils.paths import ROOT
 
 spec = importlib.util.spec_from_file_location("speed", ROOT / "benchmarks" / "speed.py")
@@ -174,6 +174,20 @@ def test_ours_train_on_training_images_repeatably(name, fits):
     assert np.array_equal(call.y, train.labels) and len(call.x) == 55_000
     assert measured["parameters"] == recipe.build().count_params()
     assert measured["images"] == 55_000
+
+
+def test_the_large_network_learns_garments_and_their_mirror_images(fits):
+    measured = arm_named("ours, large").measure(0)
+    [call] = fits
+    train = data.load_garments().train
+    plain, mirrored = np.split(call.x, 2)
+    scaled = preprocessing.fit_scale("standardized", train).apply(train.images)
+    assert np.array_equal(plain, scaled) and np.array_equal(mirrored[..., ::-1], scaled)
+    assert np.array_equal(call.y, np.tile(train.labels, 2))
+    assert measured["images"] == 110_000
+    optimizer, steps = call.model.optimizer, measured["epochs"] * -(-110_000 // 128)
+    optimizer.iterations.assign(steps // 2)
+    assert optimizer.learning_rate > 0.01  # not the end of a cycle for half as many images
 
 
 def test_archives_are_in_their_order(archives):
@@ -384,6 +398,18 @@ def test_the_memory_of_the_notebooks_is_told():
     assert "take 2 min" in text and f"1,234 MB, is used by [{stem[:2]}]" in text
 
 
+def test_a_large_ratio_has_no_decimals():
+    shown = [speed._ratio(1 / times) for times in (1.25, 11.94, 134.2)]
+    assert shown == ["0.80", "1/11.9", "1/134"]
+
+
+def test_a_table_that_cannot_be_read_is_refused_before_anything_is_measured(measure):
+    speed.TABLE.write_text("<<<<<<< ours\n")
+    with pytest.raises(ValueError, match="speed.csv: expected the columns group,arm,"):
+        speed.bench(["a"])
+    assert measure.runs == []
+
+
 def test_the_plot_shows_each_run(monkeypatch):
     figure = speed.plot([*PEER, *rows_of("ours, 150 units", [4, 3, 9], [0.9, 0.9, 0.9])])
     [ax] = figure.axes
@@ -418,7 +444,7 @@ def test_what_was_measured_is_what_is_there(arm):
     if arm.name in PEERS:
         options = {"batch_size": 32, **PEERS[arm.name][1]}
         parameters = PARAMETERS[arm.name]
-    elif arm.aim and arm.group != "search":
+    elif arm.group == "far" or (arm.aim and arm.group != "search"):
         [name] = arm.measure.args
         options = models.RECIPES[name]._asdict()
         parameters = models.RECIPES[name].build().count_params()
