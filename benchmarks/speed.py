@@ -627,7 +627,7 @@ def _time(seconds):
 def _ratio(ratio):
     if ratio >= 0.5:
         return f"{ratio:.2f}"
-    return f"1/{1 / ratio:.{0 if ratio < 0.05 else 1}f}"  # more digits would be noise
+    return f"1/{1 / ratio:.1f}" if ratio >= 0.05 else f"1/{1 / ratio:.0f}"  # more would be noise
 
 
 def _accuracy(found):
@@ -718,11 +718,12 @@ def main():
     try:
         if not options.table:
             bench(options.groups or [group for group in GROUPS if group not in NOT_BY_DEFAULT])
-        if not TABLE.exists():
-            sys.exit(f"expected measurements in {TABLE}, found none; leave out --table")
-        show(read())
+        rows = read()
     except ValueError as error:
         sys.exit(str(error))
+    if not rows:
+        sys.exit(table(rows).strip())
+    show(rows)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,15 @@ RECIPE = {
     "networks": 2,
     "class_epochs": 3,
     "class_peak": 0.01,
+    "class_batch_size": 128,
     "epochs": 40,
     "peak": 0.002,
+    "batch_size": 64,
     "borrowed_side": 112,
     "borrowed_epochs": 10,
     "borrowed_peak": 0.002,
     "smoothing": 0.05,
 }
-CLASS_BATCH, BATCH = 128, 64
 
 
 def predict(pictures, recipe=RECIPE, say=print):
@@ -135,7 +136,7 @@ def train(recipe, garments, attributes, say=print):
         steps = {
             "epochs": recipe["class_epochs"],
             "peak": recipe["class_peak"],
-            "batch_size": CLASS_BATCH,
+            "batch_size": recipe["class_batch_size"],
         }
         _fit_varied(network, classes.images, classes.labels, scale, rng, strength=0.5, **steps)
         kinds = {"": (attribute_networks.put_heads_on(network, sizes), labels, 1.0)}
@@ -145,7 +146,8 @@ def train(recipe, garments, attributes, say=print):
         for kind, (tuned, wanted, strength) in kinds.items():
             tuned.name = f"{kind}network_{number}"  # layers of one model need names of their own
             steps = {"epochs": recipe[f"{kind}epochs"], "peak": recipe[f"{kind}peak"]}
-            steps |= {"batch_size": BATCH, "optimizer": "adamw", "strength": strength}
+            steps |= {"batch_size": recipe["batch_size"]}
+            steps |= {"optimizer": "adamw", "strength": strength}
             loss = attribute_networks.CrossentropyPerType()
             _fit_varied(tuned, pictures, wanted, scale, rng, loss=loss, **steps)
             networks.append(tuned)
@@ -213,6 +215,5 @@ def _key(recipe):
     table = (attribute_labels.LABEL_FOLDER / "labels.csv").read_bytes()
     versions = keras.__version__, tf.__version__, np.__version__, cv2.__version__
     parts = [sorted(recipe.items()), versions, sources, hashlib.sha256(table).hexdigest()]
-    parts.append((CLASS_BATCH, BATCH))
     parts.append(pretrained.is_installed())
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ import nbformat
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 
-from garment_utils.paths import ROOT, beside, write_whole
+from garment_utils.paths import ROOT, replacing, write_whole
 
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "list": list, "dict": dict}
 
@@ -116,32 +116,28 @@ def execute(notebook, output, parameters, *, progress=None, partial=None):
     notebook, output = notebook.resolve(), output.resolve()
     progress, partial = progress and progress.resolve(), partial and partial.resolve()
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = beside(output)
     status = _Status(notebook, progress)
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(unfinished),
-            parameters,
-            kernel_name="python3",
-            cwd=str(notebook.parent),
-            progress_bar=False,
-            engine_name="telling",
-            coalesce_streams=True,  # one stored output for one stream of text
-            status=status,
-        )
-    except Exception as error:  # a failed cell, a dead kernel: what matters is said and kept
-        message = f"{notebook.stem} failed in cell {status.cell}: {_describe(error)}"
-        if partial and unfinished.exists():
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(unfinished, partial)
-            message += f"; what it had done is kept in {_relative(partial)}"
-        status.tell("failed", error=message)
-        raise RuntimeError(message) from error
-    else:
-        os.replace(unfinished, output)
-    finally:
-        unfinished.unlink(missing_ok=True)  # of a failed run for which nothing is kept
+    with replacing(output) as unfinished:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(unfinished),
+                parameters,
+                kernel_name="python3",
+                cwd=str(notebook.parent),
+                progress_bar=False,
+                engine_name="telling",
+                coalesce_streams=True,  # one stored output for one stream of text
+                status=status,
+            )
+        except Exception as error:  # a failed cell, a dead kernel: what matters is said and kept
+            message = f"{notebook.stem} failed in cell {status.cell}: {_describe(error)}"
+            if partial and unfinished.exists():
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(unfinished, partial)
+                message += f"; what it had done is kept in {_relative(partial)}"
+            status.tell("failed", error=message)
+            raise RuntimeError(message) from error
     if partial:
         partial.unlink(missing_ok=True)
     status.tell("done")

@@ -386,8 +386,8 @@ BREAKAGES = [
     Breakage(
         "result written in place",
         RUN,
-        "    unfinished = beside(output)\n",
-        "    unfinished = output\n",
+        "    with replacing(output) as unfinished:\n",
+        "    for unfinished in [output]:\n",
         "test_run::test_a_failed_cell_is_named_and_the_partial_notebook_kept",
     ),
     Breakage(
