@@ -39,8 +39,8 @@ test: $(INSTALLED)
 	    || echo "npm could not install axe-core: the accessibility check will be skipped"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n 2 --dist loadgroup
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks
 
 lab: $(INSTALLED)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

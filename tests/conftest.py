@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import pytest
+import warm_pytest
 
 from garment_utils import attribute_labels, data
 from garment_utils.paths import DATA, ROOT
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
 FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")
+LONG = ("test_breakages", "test_series")
 IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", ".ipynb_checkpoints")
 
 
@@ -53,12 +55,20 @@ class Repository:
         printed, _ = process.communicate()
         return process.returncode, printed
 
+    def pytest(self, *arguments):
+        """Run pytest in the copy; return exit status and everything it printed."""
+        return warm_pytest.run(self.folder, self.environment, arguments)
+
 
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a file on one worker, for their fixtures; share out the longest file."""
+    """Keep the tests of a file on one worker, for their fixtures; share out those of long files.
+
+    These share nothing. They come first, so that no worker waits for the other's last file.
+    """
     for number, item in enumerate(items):
-        share = f" {number % 8}" if item.path.stem == "test_breakages" else ""
+        share = f" {number}" if item.path.stem in LONG else ""
         item.add_marker(pytest.mark.xdist_group(item.path.stem + share))
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(scope="session")

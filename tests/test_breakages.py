@@ -2146,7 +2146,7 @@ def test_a_breakage_is_noticed(repository, breakage):
     else:
         module, function = breakage.check.split("::")
         check = [f"tests/{module}.py", "-k", function]
-    status, text = repository.python("pytest", "-q", "-p", "no:cacheprovider", "-rf", *check)
+    status, text = repository.pytest("-q", "-p", "no:cacheprovider", "-rf", *check)
     assert status == 1, f"the breakage was not noticed by {breakage.check}:\n{text[-3000:]}"
     expected = breakage.noticed or breakage.check.split("::")[1]
     failures = text[text.rfind("short test summary") :] if "::" in breakage.check else text
