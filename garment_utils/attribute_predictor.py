@@ -21,17 +21,17 @@ from garment_utils import (
 from garment_utils.paths import models_folder
 from garment_utils.quiet_keras import keras, tf
 
-# Chosen by the validation garments, within about nine minutes of training on two cores.
+# Chosen by the validation garments, within ten minutes of training on two cores.
 RECIPE = {
-    "networks": 2,
     "class_epochs": 3,
     "class_peak": 0.01,
     "class_batch_size": 128,
     "epochs": 40,
     "peak": 0.002,
     "batch_size": 64,
+    "borrowed_networks": 2,
     "borrowed_side": 112,
-    "borrowed_epochs": 10,
+    "borrowed_epochs": 8,
     "borrowed_peak": 0.002,
     "smoothing": 0.05,
 }
@@ -86,25 +86,26 @@ def load_or_train(recipe=RECIPE, say=print):
         check,
         say,
         "Training the networks for attributes, once; they are kept for the next time. "
-        "This takes about nine minutes on two cores.",
+        "This takes five to eleven minutes on two cores.",
     )
     return model, preprocessing.PixelScale(*notes["scale"])
 
 
 def train(recipe, garments, attributes, say=print):
-    """Train networks on the ten classes and then, with new heads, on attributes.
+    """Train a network on the ten classes and then, with new heads, on attributes; tune others.
 
     In each epoch every garment looks a little different, so that 1,280 of them do not run out.
-    As many networks have learned ImageNet's classes instead of ours, if the weights of these are
-    installed; they have seen enough pictures, and garments are only mirrored for them. All answer
-    together, for each garment and its mirror image.
+    The others have learned ImageNet's classes instead of ours, if the weights of these are
+    installed; they have seen enough pictures, and garments are only mirrored for them. Their first
+    layers, which see edges and textures, stay as they are: what these say is computed once. All
+    answer together, for each garment and its mirror image.
 
     Args:
-        recipe: dict like ``RECIPE``: how many ``networks`` of each kind; epochs and the highest
-            learning rate for the classes and for the attributes; the same for the attributes of
-            ``borrowed`` networks, and the side to which these enlarge garments; for the others,
-            how much of the probability the ``smoothing`` of the labels spreads evenly over the
-            values of a type.
+        recipe: dict like ``RECIPE``: epochs, highest learning rate and batch size for the classes
+            and for the attributes; how many ``borrowed`` networks, their epochs and highest
+            learning rate, and the side to which they enlarge garments; for our own, how much of
+            the probability the ``smoothing`` of the labels spreads evenly over the values of a
+            type.
         garments: Garments; the classes are learned from the training part alone, without the
             garments that validate attributes.
         attributes: Attributes to learn from, none of the test part.
@@ -123,61 +124,91 @@ def train(recipe, garments, attributes, say=print):
     everything = attribute_labels.load_attributes(garments)
     classes = attribute_networks.without(garments.train, everything.part("validation").indices)
     pictures, _ = attribute_labels.look_up(garments, attributes.sources, attributes.indices)
-    even = np.repeat([1 / size for size in sizes.values()], list(sizes.values()))
-    labels = (1 - recipe["smoothing"]) * attributes.labels + recipe["smoothing"] * even
     scale = preprocessing.fit_scale("standardized", classes)
-    borrows, networks = pretrained.is_installed(), []
-    if not borrows:
-        say(pretrained.INSTALL)
-    for number in range(1, recipe["networks"] + 1):
-        say(f"network {number} of {recipe['networks']}{', of each kind' if borrows else ''}")
-        rng = np.random.default_rng(number)
-        network = models.build_large()
-        steps = {
-            "epochs": recipe["class_epochs"],
-            "peak": recipe["class_peak"],
-            "batch_size": recipe["class_batch_size"],
-        }
-        _fit_varied(network, classes.images, classes.labels, scale, rng, strength=0.5, **steps)
-        kinds = {"": (attribute_networks.put_heads_on(network, sizes), labels, 1.0)}
-        if borrows:
-            borrowed = _borrow(scale, sizes, recipe["borrowed_side"])
-            kinds["borrowed_"] = borrowed, attributes.labels, 0.0
-        for kind, (tuned, wanted, strength) in kinds.items():
-            tuned.name = f"{kind}network_{number}"  # layers of one model need names of their own
-            steps = {"epochs": recipe[f"{kind}epochs"], "peak": recipe[f"{kind}peak"]}
-            steps |= {"batch_size": recipe["batch_size"]}
-            steps |= {"optimizer": "adamw", "strength": strength}
-            loss = attribute_networks.CrossentropyPerType()
-            _fit_varied(tuned, pictures, wanted, scale, rng, loss=loss, **steps)
-            networks.append(tuned)
     pixels = keras.Input(pictures.shape[1:], name="pixels")
     views = pixels, keras.ops.flip(pixels, axis=-1)
-    answers = [network(view) for network in networks for view in views]
+    count = recipe["borrowed_networks"] if pretrained.is_installed() else 0
+    if not count:
+        say(pretrained.INSTALL)
+    say(f"network 1 of {1 + count}: our own")
+    rng = np.random.default_rng(0)
+    own = _train_own(recipe, classes, pictures, attributes.labels, sizes, scale, rng)
+    own.name = "own_network"
+    answers = [own(view) for view in views]
+    if count:
+        first, rest = pretrained.for_garments_in_two(recipe["borrowed_side"])
+        seen = [first.predict(view, verbose=0) for view in (pictures, pictures[:, :, ::-1])]
+        unscaled = keras.layers.Rescaling(scale.divisor, scale.offset, name="unscaled")
+        views = [first(unscaled(view)) for view in views]
+    for number in range(1, count + 1):
+        say(f"network {1 + number} of {1 + count}: borrowed")
+        rng = np.random.default_rng(number)
+        borrowed = _tune(recipe, rest, seen, attributes.labels, sizes, rng)
+        borrowed.name = f"borrowed_network_{number}"  # layers of a model need names of their own
+        answers += [borrowed(view) for view in views]
     return keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="attributes"), scale
 
 
-def _borrow(scale, sizes, side):
-    """Return EfficientNet-Lite0 with new heads, for pixels as of ``scale``."""
-    network = attribute_networks.put_heads_on(pretrained.for_garments(pretrained.LITE, side), sizes)
-    pixels = keras.Input((28, 28), name="pixels")
-    unscaled = keras.layers.Rescaling(scale.divisor, scale.offset, name="unscaled")(pixels)
-    return keras.Model(pixels, network(unscaled))
+def _train_own(recipe, classes, pictures, labels, sizes, scale, rng):
+    """Train a network on the classes, then on attributes; every epoch sees garments varied."""
+    network = models.build_large()
+    _fit(
+        network,
+        lambda: scale.apply(vary(classes.images, rng, strength=0.5)),
+        classes.labels,
+        epochs=recipe["class_epochs"],
+        peak=recipe["class_peak"],
+        batch_size=recipe["class_batch_size"],
+    )
+    tuned = attribute_networks.put_heads_on(network, sizes)
+    even = np.repeat([1 / size for size in sizes.values()], list(sizes.values()))
+    _fit(
+        tuned,
+        lambda: scale.apply(vary(pictures, rng, strength=1)),
+        (1 - recipe["smoothing"]) * labels + recipe["smoothing"] * even,
+        epochs=recipe["epochs"],
+        peak=recipe["peak"],
+        batch_size=recipe["batch_size"],
+        optimizer="adamw",
+        loss=attribute_networks.CrossentropyPerType(),
+    )
+    return tuned
 
 
-def _fit_varied(
-    network, pictures, labels, scale, rng, *, strength, epochs, peak, batch_size, **options
-):
-    """Train a network on pictures that look different in each epoch; options are the compiler's."""
+def _tune(recipe, rest, seen, labels, sizes, rng):
+    """Tune the second part of a borrowed network on what the first says of garments.
+
+    ``seen`` is that of the garments, and of their mirror images; in each epoch chance chooses.
+    """
+    tuned = attribute_networks.put_heads_on(rest, sizes)
+
+    def draw():
+        mirrored = rng.random(len(labels)) < 0.5
+        return np.where(mirrored[:, None, None, None], seen[1], seen[0])
+
+    _fit(
+        tuned,
+        draw,
+        labels,
+        epochs=recipe["borrowed_epochs"],
+        peak=recipe["borrowed_peak"],
+        batch_size=recipe["batch_size"],
+        optimizer="adamw",
+        loss=attribute_networks.CrossentropyPerType(),
+    )
+    return tuned
+
+
+def _fit(network, draw, labels, *, epochs, peak, batch_size, **options):
+    """Train a network on what ``draw`` returns for each epoch; options are the compiler's."""
     schedule = learning_rate.one_cycle(
-        peak, images=len(pictures), epochs=epochs, batch_size=batch_size
+        peak, images=len(labels), epochs=epochs, batch_size=batch_size
     )
     training.compile_classifier(
         network, schedule, steps_per_execution=training.STEPS_PER_EXECUTION, **options
     )
     for _ in range(epochs):
-        images = scale.apply(vary(pictures, rng, strength))
-        network.fit(images, labels, batch_size=batch_size, verbose=0)
+        network.fit(draw(), labels, batch_size=batch_size, verbose=0)
 
 
 def vary(pictures, rng, strength):
@@ -206,11 +237,10 @@ def vary(pictures, rng, strength):
 
 def _key(recipe):
     """Return what the stored networks are known by: all that makes them what they are."""
-    made_by = (train, _fit_varied, vary, models.build_large, models.add_heads)
+    made_by = (train, _train_own, _tune, _fit, vary, models.build_large, models.add_heads)
     made_by += (attribute_networks.CrossentropyPerType, attribute_networks.put_heads_on)
     made_by += (attribute_networks.without, learning_rate.one_cycle)
-    made_by += (training.compile_classifier, preprocessing.fit_scale)
-    made_by += (_borrow, pretrained)
+    made_by += (training.compile_classifier, preprocessing.fit_scale, pretrained)
     sources = [inspect.getsource(part) for part in made_by]
     table = (attribute_labels.LABEL_FOLDER / "labels.csv").read_bytes()
     versions = keras.__version__, tf.__version__, np.__version__, cv2.__version__

@@ -391,16 +391,50 @@ def for_garments(name, size, prepare=None, weights="imagenet"):
     Raises:
         FileNotFoundError: there are no weights, and they cannot be downloaded.
     """
-    trunk, prepare = load_trunk(name, size, weights), prepare or preparation(name)
+    trunk = _load_with_fixed_normalizations(name, size, weights)
+    pixels = keras.Input((28, 28), name="pixels")
+    x = trunk(_prepare_garments(pixels, size, prepare or preparation(name)))
+    return keras.Model(pixels, layers.Identity(name="features")(x), name=name.lower())
+
+
+def for_garments_in_two(size):
+    """Return EfficientNet-Lite0 in two parts: the first to stay as it is, the second to be tuned.
+
+    The first five of its 16 blocks see edges and textures, for which photographs will do. What
+    they say of a garment is computed once, not in each epoch.
+
+    Args:
+        size: as of ``for_garments``.
+
+    Returns:
+        two Keras models: ``(n, 28, 28)`` pixels from 0 to 255 → ``(n, height, width, 40)``, and
+        this → ``(n, 1280)`` features, in a layer of their own.
+
+    Raises:
+        FileNotFoundError: there are no weights, and they cannot be downloaded.
+    """
+    trunk = _load_with_fixed_normalizations(LITE, size)
+    halfway = trunk.get_layer("blocks4_add").output
+    first = keras.Model(trunk.inputs[0], halfway, name="first_layers")
+    features = layers.Identity(name="features")(trunk.outputs[0])
+    pixels = keras.Input((28, 28), name="pixels")
+    x = first(_prepare_garments(pixels, size, prepare_lite))
+    return keras.Model(pixels, x, name="first_part"), keras.Model(halfway, features, name="rest")
+
+
+def _load_with_fixed_normalizations(name, size, weights="imagenet"):
+    trunk = load_trunk(name, size, weights)
     for layer in trunk.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.trainable = False
-    pixels = keras.Input((28, 28), name="pixels")
+    return trunk
+
+
+def _prepare_garments(pixels, size, prepare):
+    """Enlarge garments, repeat their gray in three colors, and prepare these."""
     x = layers.Reshape((28, 28, 1), name="channel")(pixels)
     x = layers.Resizing(size, size, name="enlarged")(x)
-    x = layers.Concatenate(name="colors")([x, x, x])
-    x = trunk(prepare(x))
-    return keras.Model(pixels, layers.Identity(name="features")(x), name=name.lower())
+    return prepare(layers.Concatenate(name="colors")([x, x, x]))
 
 
 def load_those_there_are(names, size, prepare=None):

@@ -7,6 +7,7 @@ import pytest
 
 from garment_utils import (
     attribute_labels,
+    attribute_networks,
     attribute_predictor,
     data,
     models,
@@ -17,7 +18,7 @@ from garment_utils.attribute_predictor import RECIPE, vary
 from garment_utils.preprocessing import PixelScale
 from garment_utils.quiet_keras import keras
 
-TINY = {**RECIPE, "networks": 2, "class_epochs": 1, "epochs": 8, "borrowed_peak": 0.02}
+TINY = {**RECIPE, "class_epochs": 1, "epochs": 8, "borrowed_epochs": 10, "borrowed_peak": 0.02}
 
 
 def build_tiny(classes=10):
@@ -29,20 +30,30 @@ def build_tiny(classes=10):
     return keras.Model(pixels, keras.layers.Dense(classes, activation="softmax")(x), name="tiny")
 
 
-def borrow_tiny(name, side):
-    """Build what stands for a borrowed network: pixels from 0 to 255 → features."""
-    assert (name, side) == (pretrained.LITE, TINY["borrowed_side"])
+def borrow_tiny(side):
+    """Build what stands for the parts of a borrowed network: pixels from 0 to 255 → features."""
+    assert side == TINY["borrowed_side"]
     pixels = keras.Input((28, 28), name="pixels")
     x = keras.layers.Rescaling(1 / 255)(keras.layers.Reshape((28, 28, 1))(pixels))
-    x = keras.layers.AveragePooling2D(4)(x)
-    x = keras.layers.Identity(name="features")(keras.layers.Flatten()(x))
-    return keras.Model(pixels, x, name="efficientnetlite0")
+    first = keras.Model(pixels, keras.layers.AveragePooling2D(4)(x), name="first_part")
+    halfway = keras.Input(first.output_shape[1:])
+    x = keras.layers.Identity(name="features")(keras.layers.Flatten()(halfway))
+    return first, keras.Model(halfway, x, name="rest")
 
 
 @pytest.fixture(scope="module")
 def trained(garments, ours):
-    """Return the tiny networks, their scale, and all pictures that they learned from, in order."""
+    """Return the tiny networks, their scale, and all that they learned from, in order.
+
+    Of each epoch: how strongly the pictures were varied, and the pictures before; for a borrowed
+    network 0, and what it got.
+    """
     seen = []
+    tune = attribute_predictor._tune
+
+    def noted_tuning(recipe, rest, views, labels, sizes, rng):
+        seen.append((0, views))
+        return tune(recipe, rest, views, labels, sizes, rng)
 
     def noted(pictures, rng, strength):
         seen.append((strength, pictures))
@@ -51,7 +62,8 @@ def trained(garments, ours):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "build_large", build_tiny)
         patch.setattr(attribute_predictor, "vary", noted)
-        patch.setattr(pretrained, "for_garments", borrow_tiny)
+        patch.setattr(attribute_predictor, "_tune", noted_tuning)
+        patch.setattr(pretrained, "for_garments_in_two", borrow_tiny)
         labelled = ours.part("train")
         model, scale = attribute_predictor.train(TINY, garments, labelled, say=lambda text: None)
     return model, scale, seen
@@ -74,50 +86,53 @@ def test_a_garment_and_its_mirror_image_get_one_answer(garments, trained):
         model.predict(pixels[:, :, ::-1], verbose=0), model.predict(pixels, verbose=0), atol=1e-6
     )
     # It is not that the networks see no difference.
-    one = model.get_layer("network_1")
+    one = model.get_layer("own_network")
     assert not np.allclose(one(pixels[:, :, ::-1]), one(pixels), atol=1e-3)
 
 
 def test_the_borrowed_network_gets_pixels_as_they_were(garments, trained):
     model, scale, _ = trained
-    borrowed, pictures = model.get_layer("borrowed_network_1"), garments.validation.images[:50]
-    unscaled = keras.Model(borrowed.inputs[0], borrowed.get_layer("unscaled").output)
+    pictures = garments.validation.images[:50]
+    unscaled = model.get_layer("unscaled")
     np.testing.assert_allclose(unscaled(scale.apply(pictures)), pictures, atol=0.01)
 
 
 def test_borrowed_networks_learn_attributes(garments, ours, trained):
-    model, scale, _ = trained
+    model = trained[0]
     validation = attribute_labels.to_split(ours.part("validation"), garments)
+    seen = model.get_layer("first_part").predict(validation.images, verbose=0)
     for number in (1, 2):
-        network = model.get_layer(f"borrowed_network_{number}")
-        scores = network.predict(scale.apply(validation.images), verbose=0)
+        scores = model.get_layer(f"borrowed_network_{number}").predict(seen, verbose=0)
         answers = multilabel.decode_per_type(scores, ours.types)
         assert multilabel.macro_f1(validation.labels, answers) > 0.35
 
 
 def test_all_networks_and_both_views_count_the_same(garments, trained):
     model, scale, _ = trained
-    pixels = scale.apply(garments.validation.images[:20])
-    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    assert len(networks) == 2 * TINY["networks"]
-    answers = [network(view) for network in networks for view in (pixels, pixels[:, :, ::-1])]
+    pictures = garments.validation.images[:20]
+    pixels = scale.apply(pictures)
+    own, first = model.get_layer("own_network"), model.get_layer("first_part")
+    answers = [own(view) for view in (pixels, pixels[:, :, ::-1])]
+    for number in (1, 2):
+        borrowed = model.get_layer(f"borrowed_network_{number}")
+        answers += [borrowed(first(view)) for view in (pictures, pictures[:, :, ::-1])]
     np.testing.assert_allclose(model(pixels), np.mean(answers, axis=0), atol=1e-6)
 
 
-def test_without_the_borrowed_weights_the_others_answer(garments, ours, monkeypatch):
+def test_without_the_borrowed_weights_our_own_answers(garments, ours, monkeypatch):
     said = []
     monkeypatch.setattr(models, "build_large", build_tiny)
-    monkeypatch.setattr(attribute_predictor, "_fit_varied", lambda *arguments, **options: None)
+    monkeypatch.setattr(attribute_predictor, "_fit", lambda *arguments, **options: None)
     monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
     model, _ = attribute_predictor.train(TINY, garments, ours.part("train"), said.append)
-    assert said == [pretrained.INSTALL, "network 1 of 2", "network 2 of 2"]
+    assert said == [pretrained.INSTALL, "network 1 of 1: our own"]
     names = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    assert names == ["network_1", "network_2"]
+    assert names == ["own_network"]
 
 
 def test_classes_are_learned_without_the_garments_that_validate_attributes(garments, ours, trained):
     for_classes = [pictures for strength, pictures in trained[2] if strength == 0.5]
-    assert len(for_classes) == TINY["networks"] * TINY["class_epochs"]
+    assert len(for_classes) == TINY["class_epochs"]
     indices = ours.part("validation").indices
     kept = ~np.isin(garments.train.indices, indices)
     assert kept.sum() == 55_000 - 241
@@ -128,11 +143,33 @@ def test_classes_are_learned_without_the_garments_that_validate_attributes(garme
 def test_attributes_are_learned_from_the_garments_given_alone(garments, ours, trained):
     part = ours.part("train")
     expected, _ = attribute_labels.look_up(garments, part.sources, part.indices)
-    for kind, wanted in (("", 1.0), ("borrowed_", 0.0)):
-        for_attributes = [pictures for strength, pictures in trained[2] if strength == wanted]
-        assert len(for_attributes) == TINY["networks"] * TINY[f"{kind}epochs"]
-        for pictures in for_attributes:
-            np.testing.assert_array_equal(pictures, expected)
+    for_attributes = [pictures for strength, pictures in trained[2] if strength == 1]
+    assert len(for_attributes) == TINY["epochs"]
+    for pictures in for_attributes:
+        np.testing.assert_array_equal(pictures, expected)
+
+    first = trained[0].get_layer("first_part")
+    views = [first.predict(view, verbose=0) for view in (expected, expected[:, :, ::-1])]
+    for_borrowed = [seen for strength, seen in trained[2] if strength == 0]
+    assert len(for_borrowed) == TINY["borrowed_networks"]
+    for seen in for_borrowed:
+        np.testing.assert_array_equal(seen, views)
+
+
+def test_borrowed_networks_see_each_garment_from_both_sides(monkeypatch):
+    # Two numbers stand for what the first part says of a garment and of its mirror image.
+    epochs, labels = [], np.zeros((300, 23))
+    seen = [np.full((300, 1, 1, 1), side) for side in (0, 1)]
+    monkeypatch.setattr(attribute_networks, "put_heads_on", lambda network, sizes: network)
+
+    def fit(network, draw, wanted, **steps):
+        epochs.extend(draw().ravel() for _ in range(2))
+        assert wanted is labels
+
+    monkeypatch.setattr(attribute_predictor, "_fit", fit)
+    attribute_predictor._tune(TINY, None, seen, labels, {}, np.random.default_rng(0))
+    assert all(0.4 < epoch.mean() < 0.6 for epoch in epochs)
+    assert (epochs[0] != epochs[1]).mean() > 0.4
 
 
 def test_test_garments_are_refused(garments, ours):
@@ -162,7 +199,7 @@ def test_once_trained_they_are_kept(store, garments):
     trainings, said, _ = store
     pictures = garments.validation.images[:9]
     first = attribute_predictor.predict(pictures, say=said.append)
-    assert len(said) == 1 and "about nine minutes" in said[0]
+    assert len(said) == 1 and "five to eleven minutes" in said[0]
     second = attribute_predictor.predict(pictures, say=said.append)
     np.testing.assert_array_equal(second, first)
     assert trainings == [{"train", "validation"}] and len(said) == 1

@@ -1364,6 +1364,20 @@ BREAKAGES = [
         "test_attribute_predictor::test_the_borrowed_network_gets_pixels_as_they_were",
     ),
     Breakage(
+        "borrowed networks tuned without mirror images",
+        PREDICTOR,
+        "rng.random(len(labels)) < 0.5",
+        "rng.random(len(labels)) < 0",
+        "test_attribute_predictor::test_borrowed_networks_see_each_garment_from_both_sides",
+    ),
+    Breakage(
+        "enlarged garments given to the first part as they are",
+        PRETRAINED,
+        "_prepare_garments(pixels, size, prepare_lite)",
+        "_prepare_garments(pixels, size, lambda colors: colors)",
+        "test_pretrained::test_the_two_parts_together_are_the_network",
+    ),
+    Breakage(
         "normalizations of a borrowed network tuned too",
         PRETRAINED,
         "            layer.trainable = False\n",
@@ -1415,8 +1429,8 @@ BREAKAGES = [
     Breakage(
         "attribute networks trained on labels of others",
         PREDICTOR,
-        "network.fit(images, labels, ",
-        "network.fit(images, labels[::-1], ",
+        "network.fit(draw(), labels, ",
+        "network.fit(draw(), labels[::-1], ",
         "test_attribute_predictor::test_they_learn_attributes",
     ),
     Breakage(

@@ -362,6 +362,18 @@ def test_garments_are_enlarged_and_prepared_for_the_borrowed_network(lite, garme
     assert not np.allclose(attribute_networks.features(other, images), expected, atol=0.1)
 
 
+@there
+def test_the_two_parts_together_are_the_network(garments):
+    pixels = garments.train.images[:4].astype(np.float32)
+    first, rest = pretrained.for_garments_in_two(64)
+    whole = attribute_networks.features(pretrained.for_garments(LITE, 64), pixels)
+    assert np.allclose(rest(first(pixels)), whole, atol=1e-4)
+    # With new heads, the second part is a network of its own, and can be tuned.
+    heads = attribute_networks.put_heads_on(rest, {"any": 2})
+    assert heads(first(pixels)).shape == (4, 2)
+    assert not {id(one) for one in heads.weights} & {id(one) for one in rest.weights}
+
+
 def test_a_borrowed_network_that_is_tuned_keeps_its_normalizations(garments):
     part, labels = garments.train.first(32), np.eye(2)[np.arange(32) % 2]
     network = pretrained.for_garments(LITE, 32, weights=None)

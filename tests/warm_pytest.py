@@ -1,8 +1,8 @@
 """Runs pytest in a copy of the repository, in a process that need not import TensorFlow first.
 
 That import takes longer than most checks. A server imports it, and what else is slow, once; for
-each run it is copied (``os.fork``), before anything of ``garment_utils`` is loaded. Where there is
-no such server, on Windows, each run is a fresh process.
+each run it is copied (``os.fork``), before anything of ``garment_utils`` is loaded. This is for
+Linux; elsewhere, where such copies cannot be made or may crash, each run is a fresh process.
 """
 
 import gc
@@ -10,13 +10,11 @@ import multiprocessing
 import os
 import sys
 
-SLOW = ["cv2", "matplotlib.pyplot", "nbformat", "pandas", "seaborn", "sklearn.metrics", "tensorflow"]
+SLOW = ["cv2", "matplotlib.pyplot", "nbformat", "seaborn", "sklearn.neighbors", "tensorflow"]
 
-if "forkserver" in multiprocessing.get_all_start_methods():
-    processes = multiprocessing.get_context("forkserver")
+processes = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
     processes.set_forkserver_preload(SLOW)
-else:
-    processes = multiprocessing.get_context("spawn")
 
 
 def run(folder, environment, arguments):
