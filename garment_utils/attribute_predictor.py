@@ -21,7 +21,7 @@ from garment_utils import (
 from garment_utils.paths import models_folder
 from garment_utils.quiet_keras import keras, tf
 
-# Chosen by the validation garments, within ten minutes of training on two cores.
+# Chosen by the validation garments, within about ten minutes of training on two slow cores.
 RECIPE = {
     "class_epochs": 3,
     "class_peak": 0.01,
@@ -127,8 +127,9 @@ def train(recipe, garments, attributes, say=print):
     scale = preprocessing.fit_scale("standardized", classes)
     pixels = keras.Input(pictures.shape[1:], name="pixels")
     views = pixels, keras.ops.flip(pixels, axis=-1)
-    count = recipe["borrowed_networks"] if pretrained.is_installed() else 0
-    if not count:
+    count = recipe["borrowed_networks"]
+    if not pretrained.is_installed():
+        count = 0
         say(pretrained.INSTALL)
     say(f"network 1 of {1 + count}: our own")
     rng = np.random.default_rng(0)

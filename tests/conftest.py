@@ -13,7 +13,6 @@ from garment_utils.paths import DATA, ROOT
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
 FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")
-LONG = ("test_breakages", "test_series")
 IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", ".ipynb_checkpoints")
 
 
@@ -63,12 +62,14 @@ class Repository:
 def pytest_collection_modifyitems(items):
     """Keep the tests of a file on one worker, for their fixtures; share out those of long files.
 
-    These share nothing. They come first, so that no worker waits for the other's last file.
+    These share nothing. The longest single tests come first and the many short ones last, so that
+    no worker waits for the other.
     """
     for number, item in enumerate(items):
-        share = f" {number}" if item.path.stem in LONG else ""
+        share = f" {number}" if item.path.stem in ("test_series", "test_breakages") else ""
         item.add_marker(pytest.mark.xdist_group(item.path.stem + share))
-    items.sort(key=lambda item: item.path.stem not in LONG)
+    order = {"test_series": 0, "test_breakages": 2}
+    items.sort(key=lambda item: order.get(item.path.stem, 1))
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,7 @@ def trained(garments, ours):
         patch.setattr(models, "build_large", build_tiny)
         patch.setattr(attribute_predictor, "vary", noted)
         patch.setattr(attribute_predictor, "_tune", noted_tuning)
+        patch.setattr(pretrained, "is_installed", lambda: True)
         patch.setattr(pretrained, "for_garments_in_two", borrow_tiny)
         labelled = ours.part("train")
         model, scale = attribute_predictor.train(TINY, garments, labelled, say=lambda text: None)
@@ -172,7 +173,10 @@ def test_borrowed_networks_see_each_garment_from_both_sides(monkeypatch):
     assert (epochs[0] != epochs[1]).mean() > 0.4
 
 
-def test_test_garments_are_refused(garments, ours):
+def test_test_garments_are_refused(garments, ours, monkeypatch):
+    monkeypatch.setattr(
+        attribute_predictor, "_train_own", lambda *arguments: pytest.fail("it trains")
+    )
     with pytest.raises(ValueError, match="expected rows of the train or validation part alone"):
         attribute_predictor.train(TINY, garments, ours)
 

@@ -2152,6 +2152,14 @@ BREAKAGES = [
 ]
 
 
+def test_checks_pass_where_nothing_is_broken(repository):
+    # Those that would suffer first if the copies of a warm process were not like a fresh one.
+    checks = "test_same_seed_same_bits or test_processes_that_distort_need_not_load_tensorflow"
+    files = [f"tests/{name}.py" for name in ("test_distortions", "test_photos_command")]
+    status, text = repository.pytest("-q", "-p", "no:cacheprovider", *files, "-k", checks)
+    assert status == 0 and "2 passed" in text, text[-3000:]
+
+
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)
 def test_a_breakage_is_noticed(repository, breakage):
     repository.replace(breakage.file, breakage.old, breakage.new)

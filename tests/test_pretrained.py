@@ -363,7 +363,7 @@ def test_garments_are_enlarged_and_prepared_for_the_borrowed_network(lite, garme
 
 
 @there
-def test_the_two_parts_together_are_the_network(garments):
+def test_the_two_parts_together_are_the_network(models, garments):
     pixels = garments.train.images[:4].astype(np.float32)
     first, rest = pretrained.for_garments_in_two(64)
     whole = attribute_networks.features(pretrained.for_garments(LITE, 64), pixels)

@@ -5,6 +5,7 @@ each run it is copied (``os.fork``), before anything of ``garment_utils`` is loa
 Linux; elsewhere, where such copies cannot be made or may crash, each run is a fresh process.
 """
 
+import atexit
 import gc
 import multiprocessing
 import os
@@ -43,8 +44,11 @@ def _run(folder, environment, arguments, printed):
     tests = os.path.dirname(__file__)
     others = [path for path in sys.path if path not in (tests, os.path.dirname(tests), "")]
     sys.path[:] = [str(folder), *others]
+    sys.modules.pop(__name__, None)
     sys.dont_write_bytecode = False  # pytest would compile its plugins anew each time
     gc.freeze()  # what is imported stays: no need to look through it for garbage
     import pytest
 
-    sys.exit(pytest.main(list(arguments)))
+    status = pytest.main(list(arguments))
+    atexit._run_exitfuncs()  # such a process skips them, and TensorFlow would leave its files
+    sys.exit(status)
