@@ -161,19 +161,16 @@ def _train_own(recipe, classes, pictures, labels, sizes, scale, rng):
         peak=recipe["class_peak"],
         batch_size=recipe["class_batch_size"],
     )
-    tuned = attribute_networks.put_heads_on(network, sizes)
     even = np.repeat([1 / size for size in sizes.values()], list(sizes.values()))
-    _fit(
-        tuned,
+    return _fit_new_heads(
+        network,
         lambda: scale.apply(vary(pictures, rng, strength=1)),
         (1 - recipe["smoothing"]) * labels + recipe["smoothing"] * even,
+        sizes,
         epochs=recipe["epochs"],
         peak=recipe["peak"],
         batch_size=recipe["batch_size"],
-        optimizer="adamw",
-        loss=attribute_networks.CrossentropyPerType(),
     )
-    return tuned
 
 
 def _tune(recipe, rest, seen, labels, sizes, rng):
@@ -181,22 +178,20 @@ def _tune(recipe, rest, seen, labels, sizes, rng):
 
     ``seen`` is that of the garments, and of their mirror images; in each epoch chance chooses.
     """
-    tuned = attribute_networks.put_heads_on(rest, sizes)
 
     def draw():
         mirrored = rng.random(len(labels)) < 0.5
         return np.where(mirrored[:, None, None, None], seen[1], seen[0])
 
-    _fit(
-        tuned,
-        draw,
-        labels,
-        epochs=recipe["borrowed_epochs"],
-        peak=recipe["borrowed_peak"],
-        batch_size=recipe["batch_size"],
-        optimizer="adamw",
-        loss=attribute_networks.CrossentropyPerType(),
-    )
+    steps = {"epochs": recipe["borrowed_epochs"], "peak": recipe["borrowed_peak"]}
+    return _fit_new_heads(rest, draw, labels, sizes, batch_size=recipe["batch_size"], **steps)
+
+
+def _fit_new_heads(network, draw, labels, sizes, **steps):
+    """Return a copy of a network with heads for attributes, trained as by ``_fit``."""
+    tuned = attribute_networks.put_heads_on(network, sizes)
+    loss = attribute_networks.CrossentropyPerType()
+    _fit(tuned, draw, labels, optimizer="adamw", loss=loss, **steps)
     return tuned
 
 
@@ -238,7 +233,8 @@ def vary(pictures, rng, strength):
 
 def _key(recipe):
     """Return what the stored networks are known by: all that makes them what they are."""
-    made_by = (train, _train_own, _tune, _fit, vary, models.build_large, models.add_heads)
+    made_by = (train, _train_own, _tune, _fit_new_heads, _fit, vary)
+    made_by += (models.build_large, models.add_heads)
     made_by += (attribute_networks.CrossentropyPerType, attribute_networks.put_heads_on)
     made_by += (attribute_networks.without, learning_rate.one_cycle)
     made_by += (training.compile_classifier, preprocessing.fit_scale, pretrained)

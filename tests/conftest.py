@@ -65,10 +65,10 @@ def pytest_collection_modifyitems(items):
     These share nothing. The longest single tests come first and the many short ones last, so that
     no worker waits for the other.
     """
-    for number, item in enumerate(items):
-        share = f" {number}" if item.path.stem in ("test_series", "test_breakages") else ""
-        item.add_marker(pytest.mark.xdist_group(item.path.stem + share))
     order = {"test_series": 0, "test_breakages": 2}
+    for number, item in enumerate(items):
+        share = f" {number}" if item.path.stem in order else ""
+        item.add_marker(pytest.mark.xdist_group(item.path.stem + share))
     items.sort(key=lambda item: order.get(item.path.stem, 1))
 
 
