@@ -483,11 +483,16 @@ def run_apart(arm, seed, home):
     """Run an arm in a process of its own; return its row."""
     command = [sys.executable, __file__, "--arm", arm.group, arm.name, "--seed", str(seed)]
     environment = {**os.environ, "KERAS_HOME": home, "KERAS_BACKEND": "tensorflow"}
+    measured = result_of(command, environment, f"{arm.group}, {arm.name}, seed {seed}")
+    return {"group": arm.group, "arm": arm.name, "seed": str(seed), **measured, **machine()}
+
+
+def result_of(command, environment, name):
+    """Run a command; return what the last line that it prints says, in JSON."""
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        sys.exit(f"{arm.group}, {arm.name}, seed {seed} failed:\n{done.stderr[-2000:]}")
-    measured = json.loads(done.stdout.splitlines()[-1])
-    return {"group": arm.group, "arm": arm.name, "seed": str(seed), **measured, **machine()}
+        sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def machine():
@@ -574,9 +579,9 @@ def table(rows):
         return "Nothing has been measured yet: `make bench`.\n"
     summary = summarize(rows)
     lines = [
-        f"Measured on {_listed(rows, 'date')} with {_listed(rows, 'versions')} on "
-        f"{_listed(rows, 'processor')}, {_listed(rows, 'cores')} cores, "
-        f"{_listed(rows, 'gigabytes')} GB. Times are medians; ± is the standard deviation between "
+        f"Measured on {listed(rows, 'date')} with {listed(rows, 'versions')} on "
+        f"{listed(rows, 'processor')}, {listed(rows, 'cores')} cores, "
+        f"{listed(rows, 'gigabytes')} GB. Times are medians; ± is the standard deviation between "
         "runs that differ in their seed alone.",
         "",
         f"![{ALT}]({PLOT.relative_to(ROOT)})",
@@ -605,18 +610,17 @@ def table(rows):
     notebooks = {name: found for (group, name), found in summary.items() if group == "notebooks"}
     if notebooks:
         most = max(notebooks, key=lambda name: notebooks[name]["megabytes"])
-        seconds = sum(found["seconds"] for found in notebooks.values())
         lines += [
             "",
-            f"The {len(notebooks)} notebooks, one after the other with nothing trained before, "
-            f"take {seconds / 60:.0f} min; the most memory at once, "
-            f"{notebooks[most]['megabytes']:,} MB, is used by "
-            f"[{most[:2]}](notebooks/{most}.ipynb).",
+            f"Of the {len(notebooks)} notebooks, each run with nothing trained before, "
+            f"[{most[:2]}](notebooks/{most}.ipynb) uses the most memory at once, "
+            f"{notebooks[most]['megabytes']:,} MB.",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _listed(rows, column):
+def listed(rows, column):
+    """Return the different values of a column, as text."""
     return ", ".join(sorted({row[column] for row in rows}))
 
 
@@ -690,10 +694,14 @@ def show(rows):
     about = {"Description": checksum()}
     plot(rows).savefig(image, dpi=120, bbox_inches="tight", facecolor="white", metadata=about)
     write_whole(PLOT, image.getvalue())
-    made = table(rows)
-    text = results.with_block(results.README.read_text("utf-8"), "speed", made)
+    show_in_readme("speed", table(rows))
+
+
+def show_in_readme(name, block):
+    """Write a block of README.md anew, and print it."""
+    text = results.with_block(results.README.read_text("utf-8"), name, block)
     write_whole(results.README, text.encode())
-    print(f"\n{made}")
+    print(f"\n{block}")
 
 
 def main():

@@ -113,8 +113,9 @@ def plot_agreement(table, *, ax=None):
     """
     ax = ax or plt.subplots(figsize=(6.5, 3.4), layout="constrained")[1]
     rows = range(len(table))
-    ax.hlines(rows, table["chance"], 1, color="0.85", lw=9, label="not covered, up to always")
-    reached = {"color": "C0", "lw": 9, "label": "covered; its part of the bar is κ"}
+    rest = {"color": "0.85", "lw": 9, "label": "rest of the way from chance to 1"}
+    ax.hlines(rows, table["chance"], 1, **rest)
+    reached = {"color": "C0", "lw": 9, "label": "covered; κ is its part of the way"}
     ax.hlines(rows, table["chance"], table["equal"], **reached)
     for row, kappa in enumerate(table["kappa"]):
         ax.text(1.02, row, f"κ = {kappa:.2f}", va="center", fontsize=10)

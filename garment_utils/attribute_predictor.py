@@ -1,4 +1,4 @@
-"""The networks that label new garments: trained once on classes, then on attributes, then kept."""
+"""The networks that label new garments: trained once, then kept."""
 
 import hashlib
 import inspect
@@ -21,7 +21,7 @@ from garment_utils import (
 from garment_utils.paths import models_folder
 from garment_utils.quiet_keras import keras, tf
 
-# Chosen by the validation garments, within about ten minutes of training on two slow cores.
+# Chosen by the validation garments, within ten minutes of training on two slow cores.
 RECIPE = {
     "class_epochs": 3,
     "class_peak": 0.01,
@@ -29,7 +29,7 @@ RECIPE = {
     "epochs": 40,
     "peak": 0.002,
     "batch_size": 64,
-    "borrowed_networks": 2,
+    "borrowed_networks": 3,
     "borrowed_side": 112,
     "borrowed_epochs": 8,
     "borrowed_peak": 0.002,
@@ -48,7 +48,20 @@ def predict(pictures, recipe=RECIPE, say=print):
     Returns:
         ``(n, values)`` int8, exactly one 1 a type; the columns are those of ``load_attributes``.
     """
-    model, scale = load_or_train(recipe, say)
+    return answers(*load_or_train(recipe, say), pictures)
+
+
+def answers(model, scale, pictures):
+    """Label garments with networks that are there.
+
+    Args:
+        model: Keras model, scaled pixels → ``(n, values)`` probabilities.
+        scale: its PixelScale.
+        pictures: ``(n, 28, 28)`` uint8.
+
+    Returns:
+        ``(n, values)`` int8, as of ``predict``.
+    """
     scores = model.predict(scale.apply(pictures), verbose=0)
     return multilabel.decode_per_type(scores, attribute_labels.TYPES_OF_VALUES)
 
@@ -67,10 +80,7 @@ def load_or_train(recipe=RECIPE, say=print):
 
     def make():
         garments = data.load_garments()
-        attributes = attribute_labels.load_attributes(garments)
-        # The recipe is chosen: what it was chosen by is now of use for training too.
-        labelled = attributes.take(np.flatnonzero(attributes.parts != "test"))
-        model, scale = train(recipe, garments, labelled, say)
+        model, scale = train(recipe, garments, all_to_learn_from(garments), say)
         return model, {"values": values, "scale": scale}
 
     def check(model, notes):
@@ -86,30 +96,41 @@ def load_or_train(recipe=RECIPE, say=print):
         check,
         say,
         "Training the networks for attributes, once; they are kept for the next time. "
-        "This takes five to eleven minutes on two cores.",
+        "This takes four to eight minutes on two cores.",
     )
     return model, preprocessing.PixelScale(*notes["scale"])
 
 
-def train(recipe, garments, attributes, say=print):
-    """Train a network on the ten classes and then, with new heads, on attributes; tune others.
+def all_to_learn_from(garments):
+    """Return Attributes of all labelled garments but those of the test part.
 
-    In each epoch every garment looks a little different, so that 1,280 of them do not run out.
-    The others have learned ImageNet's classes instead of ours, if the weights of these are
-    installed; they have seen enough pictures, and garments are only mirrored for them. Their first
-    layers, which see edges and textures, stay as they are: what these say is computed once. All
+    A recipe that is chosen needs no validation any more; what it was chosen by helps to learn.
+    """
+    attributes = attribute_labels.load_attributes(garments)
+    return attributes.take(np.flatnonzero(attributes.parts != "test"))
+
+
+def train(recipe, garments, attributes, say=print, seed=0):
+    """Tune networks that have learned ImageNet's classes, or else train one that learns ours.
+
+    The first are better, and used if their weights are installed. Their first layers, which see
+    edges and textures, stay as they are: what these say is computed once. Without them, a network
+    of our own learns the ten classes and then, with new heads, attributes; in each epoch every
+    garment looks a little different to it, so that so few of them do not run out. All networks
     answer together, for each garment and its mirror image.
 
     Args:
-        recipe: dict like ``RECIPE``: epochs, highest learning rate and batch size for the classes
-            and for the attributes; how many ``borrowed`` networks, their epochs and highest
-            learning rate, and the side to which they enlarge garments; for our own, how much of
-            the probability the ``smoothing`` of the labels spreads evenly over the values of a
-            type.
+        recipe: dict like ``RECIPE``: how many ``borrowed`` networks, the side to which they
+            enlarge garments, their epochs and highest learning rate; for our own, epochs, highest
+            learning rate and batch size for the classes, and epochs, highest learning rate and
+            how much of the probability the ``smoothing`` of the labels spreads evenly over the
+            values of a type; the batch size for attributes of both.
         garments: Garments; the classes are learned from the training part alone, without the
             garments that validate attributes.
         attributes: Attributes to learn from, none of the test part.
-        say: function that is told which network is being trained.
+        say: function that is told which of several networks is being trained, or why it is one
+            of our own.
+        seed: int; the same seed gives the same networks.
 
     Returns:
         Keras model, ``(n, 28, 28)`` scaled pixels → ``(n, values)`` float32 probabilities, and
@@ -119,35 +140,31 @@ def train(recipe, garments, attributes, say=print):
         ValueError: some of the garments to learn from are of the test part.
     """
     attributes.require("train", "validation")
-    training.make_repeatable(seed=0)
+    training.make_repeatable(seed)
+    rng = np.random.default_rng(seed)
     sizes = {name: len(values) for name, values in attribute_labels.TYPES.items()}
-    everything = attribute_labels.load_attributes(garments)
-    classes = attribute_networks.without(garments.train, everything.part("validation").indices)
     pictures, _ = attribute_labels.look_up(garments, attributes.sources, attributes.indices)
-    scale = preprocessing.fit_scale("standardized", classes)
     pixels = keras.Input(pictures.shape[1:], name="pixels")
     views = pixels, keras.ops.flip(pixels, axis=-1)
-    count = recipe["borrowed_networks"]
-    if not pretrained.is_installed():
-        count = 0
-        say(pretrained.INSTALL)
-    say(f"network 1 of {1 + count}: our own")
-    rng = np.random.default_rng(0)
-    own = _train_own(recipe, classes, pictures, attributes.labels, sizes, scale, rng)
-    own.name = "own_network"
-    answers = [own(view) for view in views]
-    if count:
+    networks = []
+    if pretrained.is_installed():
+        scale = preprocessing.fit_scale("raw", garments.train)  # they scale pixels themselves
         first, rest = pretrained.for_garments_in_two(recipe["borrowed_side"])
         seen = [first.predict(view, verbose=0) for view in (pictures, pictures[:, :, ::-1])]
-        unscaled = keras.layers.Rescaling(scale.divisor, scale.offset, name="unscaled")
-        views = [first(unscaled(view)) for view in views]
-    for number in range(1, count + 1):
-        say(f"network {1 + number} of {1 + count}: borrowed")
-        rng = np.random.default_rng(number)
-        borrowed = _tune(recipe, rest, seen, attributes.labels, sizes, rng)
-        borrowed.name = f"borrowed_network_{number}"  # layers of a model need names of their own
-        answers += [borrowed(view) for view in views]
-    return keras.Model(pixels, keras.layers.Average(name="mean")(answers), name="attributes"), scale
+        views = [first(view) for view in views]
+        for number in range(1, recipe["borrowed_networks"] + 1):
+            say(f"network {number} of {recipe['borrowed_networks']}")
+            network = _tune(recipe, rest, seen, attributes.labels, sizes, rng)
+            network.name = f"network_{number}"  # layers of a model need names of their own
+            networks.append(network)
+    else:
+        say(pretrained.INSTALL)
+        everything = attribute_labels.load_attributes(garments)
+        classes = attribute_networks.without(garments.train, everything.part("validation").indices)
+        scale = preprocessing.fit_scale("standardized", classes)
+        networks = [_train_own(recipe, classes, pictures, attributes.labels, sizes, scale, rng)]
+    outputs = [network(view) for network in networks for view in views]
+    return keras.Model(pixels, keras.layers.Average(name="mean")(outputs), name="attributes"), scale
 
 
 def _train_own(recipe, classes, pictures, labels, sizes, scale, rng):
@@ -233,7 +250,7 @@ def vary(pictures, rng, strength):
 
 def _key(recipe):
     """Return what the stored networks are known by: all that makes them what they are."""
-    made_by = (train, _train_own, _tune, _fit_new_heads, _fit, vary)
+    made_by = (all_to_learn_from, train, _train_own, _tune, _fit_new_heads, _fit, vary)
     made_by += (models.build_large, models.add_heads)
     made_by += (attribute_networks.CrossentropyPerType, attribute_networks.put_heads_on)
     made_by += (attribute_networks.without, learning_rate.one_cycle)

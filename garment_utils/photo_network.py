@@ -23,8 +23,8 @@ from garment_utils.quiet_keras import keras, tf
 UNSURE = "unsure"
 ELSE = "something else"
 # Chosen by half of the photographs that the series was developed with, within five minutes of
-# training on two cores. From seed to seed one network's answers to photographs differ much; the
-# mean of several differs less.
+# training on two fast cores. From seed to seed one network's answers to photographs differ much;
+# the mean of several differs less.
 RECIPE = {"networks": 3, "epochs": 2, "batch_size": 128, "peak": 0.02, "unsure": 0.08}
 
 
@@ -121,7 +121,7 @@ def load_or_train(recipe=RECIPE, say=print):
         check,
         say,
         "Training the network for photographs, once; it is kept for the next time. "
-        "This takes about five minutes on two cores.",
+        "This takes five to twelve minutes on two cores.",
     )
     return PhotoNetwork(model, preprocessing.PixelScale(*notes["scale"]), notes["threshold"])
 

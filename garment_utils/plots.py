@@ -921,6 +921,8 @@ def plot_answer(steps, probabilities, names, *, threshold, verdict, title=""):
     plot_probabilities(probabilities, names, label=None, ax=right)
     last = len(names) - 1
     right.vlines(threshold, last - 0.5, last + 0.5, color="C3", lw=2, label="unsure beyond this")
+    if 0 <= threshold - probabilities[last] < 0.12:  # the line would run through the number
+        right.texts[last].xy = (threshold, last)
     right.legend(frameon=False, loc="lower right")
     right.set_title(f"verdict: {verdict}")
     return figure

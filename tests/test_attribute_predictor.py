@@ -1,5 +1,6 @@
 """The networks that label garments: what they learn from, what they answer, when they are kept."""
 
+import itertools
 import json
 
 import numpy as np
@@ -41,12 +42,13 @@ def borrow_tiny(side):
     return first, keras.Model(halfway, x, name="rest")
 
 
-@pytest.fixture(scope="module")
-def trained(garments, ours):
-    """Return the tiny networks, their scale, and all that they learned from, in order.
+def train_tiny(garments, ours, installed):
+    """Train tiny networks, those with ImageNet's weights or our own.
 
-    Of each epoch: how strongly the pictures were varied, and the pictures before; for a borrowed
-    network 0, and what it got.
+    Returns:
+        The model, its scale, and all that they learned from, in order: of each epoch of our own,
+        how strongly the pictures were varied, and the pictures before; of a borrowed network 0,
+        and what it got.
     """
     seen = []
     tune = attribute_predictor._tune
@@ -63,11 +65,26 @@ def trained(garments, ours):
         patch.setattr(models, "build_large", build_tiny)
         patch.setattr(attribute_predictor, "vary", noted)
         patch.setattr(attribute_predictor, "_tune", noted_tuning)
-        patch.setattr(pretrained, "is_installed", lambda: True)
+        patch.setattr(pretrained, "is_installed", lambda: installed)
         patch.setattr(pretrained, "for_garments_in_two", borrow_tiny)
         labelled = ours.part("train")
         model, scale = attribute_predictor.train(TINY, garments, labelled, say=lambda text: None)
     return model, scale, seen
+
+
+@pytest.fixture(scope="module")
+def borrowed(garments, ours):
+    return train_tiny(garments, ours, installed=True)
+
+
+@pytest.fixture(scope="module")
+def own(garments, ours):
+    return train_tiny(garments, ours, installed=False)
+
+
+@pytest.fixture(params=["borrowed", "own"])
+def trained(request):
+    return request.getfixturevalue(request.param)
 
 
 def test_they_learn_attributes(garments, ours, trained):
@@ -80,44 +97,66 @@ def test_they_learn_attributes(garments, ours, trained):
     assert multilabel.macro_f1(validation.labels, constant) < 0.25
 
 
+def networks_of(model):
+    """Return the networks that answer together."""
+    networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    return [network for network in networks if network.name != "first_part"]
+
+
 def test_a_garment_and_its_mirror_image_get_one_answer(garments, trained):
     model, scale, _ = trained
     pixels = scale.apply(garments.validation.images[:20])
     np.testing.assert_allclose(
         model.predict(pixels[:, :, ::-1], verbose=0), model.predict(pixels, verbose=0), atol=1e-6
     )
-    # It is not that the networks see no difference.
-    one = model.get_layer("own_network")
-    assert not np.allclose(one(pixels[:, :, ::-1]), one(pixels), atol=1e-3)
 
 
-def test_the_borrowed_network_gets_pixels_as_they_were(garments, trained):
-    model, scale, _ = trained
-    pictures = garments.validation.images[:50]
-    unscaled = model.get_layer("unscaled")
-    np.testing.assert_allclose(unscaled(scale.apply(pictures)), pictures, atol=0.01)
-
-
-def test_borrowed_networks_learn_attributes(garments, ours, trained):
-    model = trained[0]
+def test_borrowed_networks_learn_attributes_from_pixels_as_they_are(garments, ours, borrowed):
+    model, scale, _ = borrowed
     validation = attribute_labels.to_split(ours.part("validation"), garments)
-    seen = model.get_layer("first_part").predict(validation.images, verbose=0)
-    for number in (1, 2):
-        scores = model.get_layer(f"borrowed_network_{number}").predict(seen, verbose=0)
-        answers = multilabel.decode_per_type(scores, ours.types)
+    pictures = validation.images
+    first = model.get_layer("first_part")
+    views = [first.predict(view, verbose=0) for view in (pictures, pictures[:, :, ::-1])]
+    networks = networks_of(model)
+    assert len(networks) == TINY["borrowed_networks"] == 3
+    scores = [network.predict(view, verbose=0) for network in networks for view in views]
+    for of_one, of_mirrored in zip(scores[::2], scores[1::2], strict=True):
+        answers = multilabel.decode_per_type(of_one, ours.types)
         assert multilabel.macro_f1(validation.labels, answers) > 0.35
+        assert not np.allclose(of_one, of_mirrored, atol=1e-3)  # it does see a difference
+    # All networks and both views count the same.
+    together = model.predict(scale.apply(pictures), verbose=0)
+    np.testing.assert_allclose(together, np.mean(scores, axis=0), atol=1e-5)
 
 
-def test_all_networks_and_both_views_count_the_same(garments, trained):
-    model, scale, _ = trained
-    pictures = garments.validation.images[:20]
-    pixels = scale.apply(pictures)
-    own, first = model.get_layer("own_network"), model.get_layer("first_part")
-    answers = [own(view) for view in (pixels, pixels[:, :, ::-1])]
-    for number in (1, 2):
-        borrowed = model.get_layer(f"borrowed_network_{number}")
-        answers += [borrowed(first(view)) for view in (pictures, pictures[:, :, ::-1])]
-    np.testing.assert_allclose(model(pixels), np.mean(answers, axis=0), atol=1e-6)
+def test_no_two_borrowed_networks_are_the_same(borrowed):
+    weights = [network.get_weights()[0] for network in networks_of(borrowed[0])]
+    for one, other in itertools.combinations(weights, 2):
+        assert not np.allclose(one, other, atol=1e-3)
+
+
+def test_our_own_sees_both_views(garments, own):
+    model, scale, _ = own
+    pixels = scale.apply(garments.validation.images[:20])
+    [network] = networks_of(model)
+    scores = [network.predict(view, verbose=0) for view in (pixels, pixels[:, :, ::-1])]
+    assert not np.allclose(*scores, atol=1e-3)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), np.mean(scores, 0), atol=1e-6)
+
+
+def test_the_seed_makes_the_networks(garments, ours, monkeypatch):
+    monkeypatch.setattr(pretrained, "is_installed", lambda: True)
+    monkeypatch.setattr(pretrained, "for_garments_in_two", borrow_tiny)
+    recipe = {**TINY, "borrowed_networks": 1, "borrowed_epochs": 1}
+    pixels = garments.validation.images[:20].astype(np.float32)
+    answers = []
+    for seed in (1, 1, 2):
+        model, _ = attribute_predictor.train(
+            recipe, garments, ours.part("train"), say=lambda text: None, seed=seed
+        )
+        answers.append(model.predict(pixels, verbose=0))
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert not np.allclose(answers[0], answers[2], atol=1e-3)
 
 
 def test_without_the_borrowed_weights_our_own_answers(garments, ours, monkeypatch):
@@ -126,13 +165,12 @@ def test_without_the_borrowed_weights_our_own_answers(garments, ours, monkeypatc
     monkeypatch.setattr(attribute_predictor, "_fit", lambda *arguments, **options: None)
     monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
     model, _ = attribute_predictor.train(TINY, garments, ours.part("train"), said.append)
-    assert said == [pretrained.INSTALL, "network 1 of 1: our own"]
-    names = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    assert names == ["own_network"]
+    assert said == [pretrained.INSTALL]
+    assert [network.name for network in networks_of(model)] == ["tiny_tuned"]
 
 
-def test_classes_are_learned_without_the_garments_that_validate_attributes(garments, ours, trained):
-    for_classes = [pictures for strength, pictures in trained[2] if strength == 0.5]
+def test_classes_are_learned_without_the_garments_that_validate_attributes(garments, ours, own):
+    for_classes = [pictures for strength, pictures in own[2] if strength == 0.5]
     assert len(for_classes) == TINY["class_epochs"]
     indices = ours.part("validation").indices
     kept = ~np.isin(garments.train.indices, indices)
@@ -141,17 +179,17 @@ def test_classes_are_learned_without_the_garments_that_validate_attributes(garme
         np.testing.assert_array_equal(pictures, garments.train.images[kept])
 
 
-def test_attributes_are_learned_from_the_garments_given_alone(garments, ours, trained):
+def test_attributes_are_learned_from_the_garments_given_alone(garments, ours, own, borrowed):
     part = ours.part("train")
     expected, _ = attribute_labels.look_up(garments, part.sources, part.indices)
-    for_attributes = [pictures for strength, pictures in trained[2] if strength == 1]
+    for_attributes = [pictures for strength, pictures in own[2] if strength == 1]
     assert len(for_attributes) == TINY["epochs"]
     for pictures in for_attributes:
         np.testing.assert_array_equal(pictures, expected)
 
-    first = trained[0].get_layer("first_part")
+    first = borrowed[0].get_layer("first_part")
     views = [first.predict(view, verbose=0) for view in (expected, expected[:, :, ::-1])]
-    for_borrowed = [seen for strength, seen in trained[2] if strength == 0]
+    for_borrowed = [seen for strength, seen in borrowed[2] if strength == 0]
     assert len(for_borrowed) == TINY["borrowed_networks"]
     for seen in for_borrowed:
         np.testing.assert_array_equal(seen, views)
@@ -174,9 +212,7 @@ def test_borrowed_networks_see_each_garment_from_both_sides(monkeypatch):
 
 
 def test_test_garments_are_refused(garments, ours, monkeypatch):
-    monkeypatch.setattr(
-        attribute_predictor, "_train_own", lambda *arguments: pytest.fail("it trains")
-    )
+    monkeypatch.setattr(attribute_labels, "look_up", lambda *arguments: pytest.fail("it goes on"))
     with pytest.raises(ValueError, match="expected rows of the train or validation part alone"):
         attribute_predictor.train(TINY, garments, ours)
 
@@ -203,7 +239,7 @@ def test_once_trained_they_are_kept(store, garments):
     trainings, said, _ = store
     pictures = garments.validation.images[:9]
     first = attribute_predictor.predict(pictures, say=said.append)
-    assert len(said) == 1 and "five to eleven minutes" in said[0]
+    assert len(said) == 1 and "four to eight minutes" in said[0]
     second = attribute_predictor.predict(pictures, say=said.append)
     np.testing.assert_array_equal(second, first)
     assert trainings == [{"train", "validation"}] and len(said) == 1

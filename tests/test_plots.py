@@ -586,6 +586,17 @@ def test_an_answer_is_drawn_with_its_threshold_and_verdict():
     assert line.tolist() == [[0.3, 9.5], [0.3, 10.5]]  # beside the last bar, something else
 
 
+@pytest.mark.parametrize(("threshold", "place"), [(0.3, 0.5), (0.55, 0.55), (0.8, 0.5)])
+def test_the_last_number_stands_beside_its_bar_but_not_on_the_threshold(threshold, place):
+    probabilities = np.linspace(0, 0.5, 11)
+    settings = {"threshold": threshold, "verdict": "unsure"}
+    figure = plots.plot_answer(
+        steps_of_a_photograph(), probabilities, list("abcdefghijk"), **settings
+    )
+    number = figure.axes[2].texts[-1]
+    assert number.get_text() == "0.500" and number.xy == (place, 10)
+
+
 def test_what_being_unsure_costs_and_brings():
     digits = np.array([[0.2, 0.4], [0.5, 0.9]])  # (levels, runs)
     ax = plots.plot_unsure([0.1, 0.3], {"digits": digits, "right": digits / 2}, 0.2)

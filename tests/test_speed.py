@@ -395,7 +395,8 @@ def test_the_memory_of_the_notebooks_is_told():
     rows += rows_of(speed.series.stems()[0], [30], [""], "notebooks")
     rows[0]["megabytes"] = "1234"
     text = speed.table(rows).splitlines()[-1]
-    assert "take 2 min" in text and f"1,234 MB, is used by [{stem[:2]}]" in text
+    assert "Of the 2 notebooks" in text and f"[{stem[:2]}](notebooks/{stem}.ipynb) uses" in text
+    assert text.endswith("1,234 MB.")
 
 
 def test_a_large_ratio_has_no_decimals():
