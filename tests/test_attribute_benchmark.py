@@ -72,7 +72,7 @@ def test_without_the_borrowed_weights_nothing_is_measured(trainings, monkeypatch
 
 def test_rows_of_another_recipe_go(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, "TABLE", tmp_path / "attributes.csv")
-    old = dict.fromkeys(benchmark.COLUMNS, "0") | {"recipe": "{}"}
+    old = dict.fromkeys(benchmark.COLUMNS, "9") | {"recipe": "{}"}
     benchmark.write_table(benchmark.TABLE, benchmark.COLUMNS, [old])
 
     def result_of(command, environment, name):
