@@ -117,10 +117,7 @@ def table(rows):
     ]
     for name, found in (
         ("each type's most frequent value", scores(test.labels, constant, test.types)),
-        (
-            "one annotator against the other",
-            scores(first.labels, second.labels, ours.types),
-        ),
+        ("one annotator against the other", scores(first.labels, second.labels, ours.types)),
     ):
         lines.append(results.table_row(name, *(f"{found[score]:.3f}" for score in SCORES)))
     return "\n".join(lines) + "\n"
