@@ -44,12 +44,12 @@ def measure(seed):
         attribute_predictor.RECIPE, garments, labelled, say=lambda sentence: None, seed=seed
     )
     measured = clock.read()
-    test = attribute_labels.load_attributes(garments).part("test")
-    pictures, _ = attribute_labels.look_up(garments, test.sources, test.indices)
-    answers = attribute_predictor.answers(model, scale, pictures)
+    part = attribute_labels.load_attributes(garments).part("test")
+    test = attribute_labels.to_split(part, garments)
+    answers = attribute_predictor.answers(model, scale, test.images)
     return {
         "seed": seed,
-        **scores(test.labels, answers, test.types),
+        **scores(test.labels, answers, part.types),
         "seconds": round(measured["seconds"]),
         "processor_seconds": round(measured["processor_seconds"]),
         "recipe": recipe(),
