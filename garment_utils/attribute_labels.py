@@ -3,7 +3,6 @@
 Ours stand in ``data/garment-attributes``; ``deepfashion`` reads others into the same structure.
 """
 
-import csv
 import re
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from garment_utils.data import Split, class_names
-from garment_utils.paths import DATA
+from garment_utils.paths import DATA, read_rows
 
 LABEL_FOLDER = DATA / "garment-attributes"
 
@@ -177,7 +176,7 @@ def load_attributes(garments, folder=LABEL_FOLDER):
             takes garments of the wrong archive, or a class that we do not label; with the line.
     """
     path = Path(folder) / "labels.csv"
-    rows = _read_csv(path, ["split", "source", "index", *TYPES])
+    rows = read_rows(path, ["split", "source", "index", *TYPES])
     archive_of = {"train": "train", "val": "train", "test": "t10k"}
     lines = {}
     for number, row in rows:
@@ -226,7 +225,7 @@ def load_annotations(attributes, folder=LABEL_FOLDER):
     """
     path = Path(folder) / "annotations.csv"
     columns = {who: [f"{name}_{who}" for name in TYPES] for who in ("first", "second")}
-    rows = _read_csv(path, ["source", "index", *columns["first"], *columns["second"]])
+    rows = read_rows(path, ["source", "index", *columns["first"], *columns["second"]])
     garments = list(zip(attributes.sources, attributes.indices, strict=True))
     for (number, row), garment in zip(rows, garments, strict=False):
         if (row["source"], _index(path, number, row)) != garment:
@@ -309,12 +308,7 @@ def load_index(path):
             it; with the line.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected a CSV file with the columns source,index at {path}, found none; "
-            "check the name"
-        )
-    rows = _read_csv(path, ["source", "index"], more=True)
+    rows = read_rows(path, ["source", "index"], more=True)
     if not rows:
         raise ValueError(f"{path}: expected at least one garment, found the header alone")
     for number, row in rows:
@@ -322,32 +316,6 @@ def load_index(path):
     indices = [_index(path, number, row) for number, row in rows]
     sources = [row["source"] for _, row in rows]
     return np.array(sources, dtype=object), np.array(indices, dtype=np.int64)
-
-
-def _read_csv(path, columns, more=False):
-    """Return the rows of a CSV file with exactly, or at least, these columns, a dict each.
-
-    Each comes with the number of its line.
-    """
-    if not path.exists():
-        raise FileNotFoundError(f"{path} is missing; restore it with 'git checkout'")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)  # strict: quotes must be closed
-            found = reader.fieldnames or []
-            rows = [(reader.line_num, row) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: expected a CSV file in UTF-8, found another ({error})") from None
-    once = all(found.count(column) == 1 for column in columns)
-    if not (once if more else found == columns):
-        raise ValueError(
-            f"{path}, line 1: expected the columns {', '.join(columns)}, each once; "
-            f"found {', '.join(found) or 'nothing'}"
-        )
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise ValueError(f"{path}, line {number}: expected {len(found)} values, found others")
-    return rows
 
 
 def _check_value(path, number, what, value, known):
@@ -359,7 +327,7 @@ def _check_value(path, number, what, value, known):
 
 def _index(path, number, row):
     size = ARCHIVE_SIZES.get(row["source"], 0)
-    if not re.fullmatch("[0-9]+", row["index"]) or int(row["index"]) >= size:
+    if not re.fullmatch("[0-9]+", row["index"] or "") or int(row["index"]) >= size:
         raise ValueError(
             f"{path}, line {number}: expected a position in the archive {row['source']} with "
             f"{size:,} pictures, counted from 0; found {row['index']!r}"

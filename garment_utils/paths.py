@@ -93,15 +93,57 @@ def read_table(path: Path, columns) -> list:
     None if there is no such file.
 
     Raises:
-        ValueError: it has other columns.
+        ValueError: it is no CSV file, or has other columns.
     """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(file)
-        if list(reader.fieldnames or ()) != list(columns):
+    try:
+        return [row for _, row in read_rows(path, columns)]
+    except ValueError as error:
+        raise ValueError(f"{error}; git checkout brings it back") from None
+
+
+def read_rows(path: Path, columns, more=False) -> list:
+    """Read a CSV file that somebody else may have written.
+
+    Args:
+        path: of the file, text in UTF-8 with or without a byte order mark.
+        columns: the names that its first line must have.
+        more: whether there may be others too, in any order; then a line may also leave out the
+            values at its end together with their commas.
+
+    Returns:
+        For each row the number of its line and a dict of text by column, None for what is left
+        out.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no CSV file in UTF-8, other columns, one of them twice, or a row with
+            more or fewer values than columns.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a CSV file with the columns {','.join(columns)} at {path}, found none; "
+            "check the name, or put it there"
+        )
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)  # strict: quotes must be closed
+            found = list(reader.fieldnames or ())
+            rows = [(reader.line_num, row) for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: expected a CSV file in UTF-8, found another ({error})") from None
+    once = all(found.count(column) == 1 for column in columns)
+    if not (once if more else found == list(columns)):
+        raise ValueError(
+            f"{path}, line 1: expected the columns {','.join(columns)}, each once, "
+            f"found {','.join(found) or 'nothing'}"
+        )
+    for number, row in rows:
+        # DictReader has None for values without a column, and for columns without a value.
+        if None in row or (not more and None in row.values()):
             raise ValueError(
-                f"{path}: expected the columns {','.join(columns)}, found "
-                f"{','.join(reader.fieldnames or ()) or 'nothing'}; git checkout brings it back"
+                f"{path}, line {number}: expected {len(found)} values, found others; "
+                "check its commas"
             )
-        return list(reader)
+    return rows

@@ -7,7 +7,6 @@ From the command line::
 """
 
 import argparse
-import csv
 import io
 import sys
 from pathlib import Path
@@ -19,7 +18,14 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from garment_utils import data
-from garment_utils.paths import BUILD, from_here, require_writable, write_table, write_whole
+from garment_utils.paths import (
+    BUILD,
+    from_here,
+    read_rows,
+    require_writable,
+    write_table,
+    write_whole,
+)
 from garment_utils.photo_files import PhotoError, read_photo
 from garment_utils.shapes import fill_holes, fit_into_square, keep_large_parts
 
@@ -270,36 +276,13 @@ def read_labels(path):
     """Return the rows of a table of labels, a list of dicts with ``file`` and ``label``.
 
     Raises:
-        ValueError: no such file, no CSV, other columns, no rows, a file named twice, an unknown
-            class.
+        FileNotFoundError: there is no such file.
+        ValueError: no CSV, other columns, no rows, a file named twice, an unknown class.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets write a byte order mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"expected a CSV file with the columns file,label at {path}, could not read it "
-            f"({error.__class__.__name__}); check the name, save it as UTF-8"
-        ) from None
-    reader = csv.DictReader(io.StringIO(text), strict=True)  # strict: quotes must be closed
-    try:
-        columns = reader.fieldnames or []
-        lines = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num + 1}: expected CSV ({error})") from None
-    if [columns.count("file"), columns.count("label")] != [1, 1]:
-        raise ValueError(
-            f"{path}: expected the columns file,label, each once, "
-            f"found {','.join(columns) or 'nothing'}"
-        )
     rows, seen, names = [], set(), data.class_names()
-    for number, row in lines:
+    for number, row in read_rows(Path(path), ("file", "label"), more=True):
         file, label = row["file"], row["label"] or ""
         where = f"{path}, line {number}"
-        if None in row:
-            raise ValueError(
-                f"{where}: expected {len(columns)} values, found more; several labels are joined "
-                "by |"
-            )
         unknown = set(label.split("|")) - set(names) if label else set()
         if unknown:
             raise ValueError(

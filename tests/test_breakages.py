@@ -2215,9 +2215,9 @@ BREAKAGES = [
     ),
     Breakage(
         "of two labels in two columns, the second lost",
-        PHOTOS,
-        "        if None in row:\n            raise",
-        "        if not row:\n            raise",
+        "garment_utils/paths.py",
+        "if None in row or (",
+        "if (",
         "test_photos_command::test_labels_that_cannot_be_used_are_refused_in_one_sentence",
     ),
     Breakage(

@@ -222,8 +222,8 @@ def test_a_label_left_out_with_its_comma_is_empty(network, folder):
 
 
 BAD_LABELS = {
-    "": "labels.csv: expected the columns file,label, each once, found nothing",
-    "\n": "labels.csv: expected the columns file,label, each once, found nothing",
+    "": "labels.csv, line 1: expected the columns file,label, each once, found nothing",
+    "\n": "labels.csv, line 1: expected the columns file,label, each once, found nothing",
     "file,label\n": "found the header alone",
     "photo,kind\na.png,Coat\n": "expected the columns file,label, each once, found photo,kind",
     "file;label\na.png;Coat\n": "expected the columns file,label, each once, found file;label",
@@ -237,11 +237,11 @@ BAD_LABELS = {
     "file,label\na.png,Coat\nb.png,Bag\na.png,Bag\n": "line 4: expected each photograph once, "
     "found a.png again",
     "file,label\n,Coat\n": "line 2: expected the name of a photograph, found none",
-    'file,label\n"' + 140_000 * "a": "expected CSV",
-    140_000 * "a": "expected CSV",
-    'file,label\na.png,Coat\n"b.png,Bag\nc.png,Coat\n': "line 3: expected CSV",
+    'file,label\n"' + 140_000 * "a": "expected a CSV file in UTF-8",
+    140_000 * "a": "expected a CSV file in UTF-8",
+    'file,label\na.png,Coat\n"b.png,Bag\nc.png,Coat\n': "expected a CSV file in UTF-8",
     "file,label,label\na.png,Coat,Bag\n": "each once, found file,label,label",
-    "file,label\na.png,Coat,Bag\n": "line 2: expected 2 values, found more",
+    "file,label\na.png,Coat,Bag\n": "line 2: expected 2 values, found others",
 }
 
 
@@ -257,9 +257,9 @@ def test_labels_that_cannot_be_used_are_refused_in_one_sentence(folder, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("photos", "none.csv"), "at none.csv, could not read it (FileNotFoundError)"),
-        (("photos", "photos"), "at photos, could not read it (IsADirectoryError)"),
-        (("photos", "photos/coat.png"), "could not read it (UnicodeDecodeError)"),
+        (("photos", "none.csv"), "the columns file,label at none.csv, found none"),
+        (("photos", "photos"), "the columns file,label at photos, found none"),
+        (("photos", "photos/coat.png"), "expected a CSV file in UTF-8, found another"),
         (("none", "good.csv"), "expected a folder of photographs, found none at none"),
         (("good.csv", "good.csv"), "expected a folder of photographs, found none at good.csv"),
         (("photos", "good.csv", "--out", "photos"), "to write, got the folder photos"),

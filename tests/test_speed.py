@@ -406,7 +406,7 @@ def test_a_large_ratio_has_no_decimals():
 
 def test_a_table_that_cannot_be_read_is_refused_before_anything_is_measured(measure):
     speed.TABLE.write_text("<<<<<<< ours\n")
-    with pytest.raises(ValueError, match="speed.csv: expected the columns group,arm,"):
+    with pytest.raises(ValueError, match="speed.csv, line 1: expected the columns group,arm,"):
         speed.bench(["a"])
     assert measure.runs == []
 
