@@ -94,8 +94,6 @@ def read():
 
 def table(rows):
     """Return the table of README.md as Markdown."""
-    if not rows:
-        return "Nothing has been measured yet: `python benchmarks/attributes.py`.\n"
     ours = attribute_labels.load_attributes(data.load_garments())
     test = ours.part("test")
     first, second = (one.part("test") for one in attribute_labels.load_annotations(ours))
@@ -125,7 +123,8 @@ def table(rows):
 
 def _spread(rows, name):
     values = [float(row[name]) for row in rows]
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
 
 
 def main():
@@ -140,10 +139,12 @@ def main():
     try:
         if not options.table:
             bench()
-        made = table(read())
+        rows = read()
     except ValueError as error:
         sys.exit(str(error))
-    speed.show_in_readme("attributes", made)
+    if not rows:
+        sys.exit("nothing has been measured yet: python benchmarks/attributes.py")
+    speed.show_in_readme("attributes", table(rows))
 
 
 if __name__ == "__main__":

@@ -304,15 +304,16 @@ def start_kernel(code, seed):
 
 
 def run_notebook(stem, seed):
-    """Execute a notebook of the series with its defaults, with nothing trained before."""
+    """Execute a notebook of the series with its defaults, with nothing trained before.
+
+    What is measured is its memory; each run of the series tells how long its notebooks take.
+    """
     with tempfile.TemporaryDirectory() as folder:
         command = ["-m", "garment_utils.run", NOTEBOOKS / f"{stem}.ipynb", f"{folder}/{stem}.ipynb"]
         environment = {**os.environ, "GARMENT_MODELS": folder}
-        measured = stopwatch(
-            lambda: subprocess.run([sys.executable, *command], check=True, env=environment)
-        )
+        subprocess.run([sys.executable, *command], check=True, env=environment)
     # The largest of all processes below this one: the notebook's kernel.
-    return {**measured, "megabytes": most_memory(resource.RUSAGE_CHILDREN)}
+    return {"megabytes": most_memory(resource.RUSAGE_CHILDREN)}
 
 
 def stream_rows(rows, seed):
@@ -500,7 +501,8 @@ def machine():
     names = [platform.processor() or platform.machine()]
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        found = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+        names = found or names  # processors of ARM have no such line
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "date": date.today().isoformat(),
@@ -516,7 +518,8 @@ def key(row):
 
 
 def describe(row):
-    text = f"{row['group']:<12} {row['arm']:<30} seed {row['seed']}  {row['seconds']:8.3f} s"
+    text = f"{row['group']:<12} {row['arm']:<30} seed {row['seed']}"
+    text += f"  {row['seconds']:8.3f} s" if "seconds" in row else f"  {row['megabytes']:,} MB"
     return text + (f"  accuracy {row['accuracy']:.4f}" if "accuracy" in row else "")
 
 
@@ -555,7 +558,7 @@ def summarize(rows):
         accuracies = [float(row["accuracy"]) for row in of_arm if row["accuracy"]]
         summary[arm.group, arm.name] = found = {
             "n": len(of_arm),
-            "seconds": statistics.median(float(row["seconds"]) for row in of_arm),
+            "seconds": statistics.median(float(row["seconds"] or 0) for row in of_arm),
             "megabytes": max(
                 (int(row["megabytes"]) for row in of_arm if row["megabytes"]), default=0
             ),

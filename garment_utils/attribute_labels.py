@@ -45,7 +45,7 @@ ARCHIVE_SIZES = {"train": 60_000, "t10k": 10_000}
 class Attributes:
     """Pictures with several labels; row i means the same picture everywhere.
 
-    All arrays are read-only.
+    All arrays are read-only, of sparse ones the values.
 
     Attributes:
         values: names of the attributes, a tuple of str: the columns of ``labels``.

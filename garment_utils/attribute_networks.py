@@ -34,7 +34,8 @@ class CrossentropyPerType(keras.losses.Loss):
         probabilities = ops.clip(probabilities, keras.config.epsilon(), 1.0)
         terms = -ops.cast(labels, "float32") * ops.log(probabilities)
         if self.focus:
-            terms *= (1 - probabilities) ** self.focus
+            # Not quite zero: there a power below 1 has no derivative.
+            terms *= ops.maximum(1 - probabilities, keras.config.epsilon()) ** self.focus
         if self.weights:
             terms *= ops.convert_to_tensor(self.weights)
         return ops.sum(terms, axis=-1)
@@ -129,7 +130,8 @@ def train_heads(
             single classifier, a sigmoid for each value.
         epochs, batch_size: as of ``training.train_or_load``.
         peak: highest learning rate of the one cycle.
-        seeds: ints, one for each run; they set initial weights and the order of the pictures.
+        seeds: ints, one for each run; they set initial weights and which pictures meet in a
+            batch. The order of the batches is that of the first seed for all runs.
         rows: ``(runs, m)`` positions among the pictures that each run learns from; None for all.
         loss: Keras loss; None for ``CrossentropyPerType()``, or binary cross-entropy if single.
         start: standard deviation of the initial weights. Where a few pictures say nothing, this

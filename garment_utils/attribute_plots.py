@@ -173,6 +173,7 @@ def plot_rescues(differences, intervals, *, label="difference from plain"):
             ax.plot(single, [row] * len(single), "|", color="black", ms=9, mew=1.2)
         ax.axvline(0, color="black", lw=0.8)
         ax.set(title=score, xlabel=label, ylim=(len(names) - 0.4, -0.6))
+        ax.xaxis.set_major_locator(plt.MaxNLocator(3))  # four panels have room for no more
         ax.set(yticks=range(len(names)), yticklabels=names)
         ax.tick_params(axis="y", length=0)
     handles = [
@@ -247,7 +248,7 @@ def plot_value_f1(scores, values, pictures, rare, *, few):
     for label, bold in zip(ax.get_yticklabels(), rare, strict=True):
         label.set_fontweight("bold" if bold else "normal")
     label = "F1, mean and standard deviation of the runs\n"
-    label += f"at the right: garments, * fewer than {few}"
+    label += f"at the right: garments scored, * fewer than {few}"
     ax.set(xlabel=label, ylim=(len(values) - 0.4, -0.6))
     ax.tick_params(axis="y", length=0)
     ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.45, 1), ncols=len(scores))

@@ -22,6 +22,7 @@ def predict(index, out):
     Raises:
         ValueError, FileNotFoundError: the index cannot be used, or ``out`` cannot be written.
     """
+    index, out = Path(index), Path(out)
     sources, indices = attribute_labels.load_index(index)
     require_writable(out, index)
     pictures, _ = attribute_labels.look_up(data.load_garments(), sources, indices)

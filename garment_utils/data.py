@@ -6,10 +6,10 @@ Vollgraf 2017, arXiv:1708.07747). The four archives stand in ``data/fashion-mnis
 
 import gzip
 import hashlib
+import http.client
 import math
 import os
 import struct
-import urllib.error
 import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -293,8 +293,10 @@ def from_frame(frame):
             f"got {len(frame.columns)} columns that begin {list(frame.columns[:3])}"
         )
     values = frame.to_numpy()
-    table = values.astype(np.uint8)
-    if not np.array_equal(table, values):
+    is_numeric = np.issubdtype(values.dtype, np.number)  # text and gaps make it an object
+    with np.errstate(invalid="ignore"):
+        table = values.astype(np.uint8) if is_numeric else None
+    if not (is_numeric and np.array_equal(table, values)):
         raise ValueError("expected whole numbers from 0 to 255 in every pixel column; got others")
     labels, pixels = table[:, 0].copy(), table[:, 1:]
     if len(labels) and labels.max() > 9:
@@ -364,7 +366,7 @@ def _find(archive, folder):
     try:
         with urllib.request.urlopen(DOWNLOAD_URL + archive.name, timeout=30) as answer:
             packed = answer.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:
         raise FileNotFoundError(
             f"{archive.name} is missing and cannot be downloaded ({error}); "
             f"put the file with md5 {archive.md5} into {folder}"

@@ -41,18 +41,19 @@ LABELS = {"1", "0", "-1"}  # yes, unknown (no in fine tables), no
 
 
 def deepfashion_folder(folder=""):
-    """Return the Path of a copy of DeepFashion: ``folder``, else ``DEEPFASHION_DIR``, else None.
+    """Return the Path of a copy of DeepFashion: ``folder``, else ``DEEPFASHION_DIR``.
 
     Raises:
-        FileNotFoundError: one is named, and it is no folder.
+        FileNotFoundError: none is named, or it is no folder.
     """
     name = folder or os.environ.get("DEEPFASHION_DIR", "")
-    if name and not Path(name).is_dir():
+    if not name or not Path(name).is_dir():
+        found = f"no folder {name}" if name else "none named"
         raise FileNotFoundError(
             "expected the folder of DeepFashion's category and attribute prediction benchmark, "
-            f"found no folder {name}; correct the parameter or DEEPFASHION_DIR"
+            f"found {found}; give it as the parameter or in DEEPFASHION_DIR"
         )
-    return Path(name) if name else None
+    return Path(name)
 
 
 def read_fine(folder):
@@ -487,9 +488,10 @@ def write_fine(attributes, garments, folder=WRITTEN_FOLDER):
     if attributes.sources is None:
         raise ValueError("expected attributes made by load_attributes, got some with files")
     folder = Path(folder)
-    if folder.exists() and {path.name for path in folder.iterdir()} - {"Anno_fine", "Img"}:
+    there = folder.iterdir() if folder.is_dir() else [folder] if folder.exists() else []
+    if {path.name for path in there} - {"Anno_fine", "Img"}:
         raise ValueError(
-            f"expected {folder} to be missing or an earlier copy, found other files in it; "
+            f"expected {folder} to be missing or an earlier copy, found other files there; "
             "name another folder"
         )
     images, _ = look_up(garments, attributes.sources, attributes.indices)

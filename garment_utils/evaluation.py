@@ -28,9 +28,17 @@ def mean_interval(values):
         values: at least 2 floats.
 
     Returns:
-        low and high end, floats.
+        low and high end, floats; the same number twice if all values are equal.
+
+    Raises:
+        ValueError: fewer than two values.
     """
-    low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
+    if len(values) < 2:
+        raise ValueError(f"expected at least 2 values, got {len(values)}")
+    mean, error = np.mean(values), stats.sem(values)
+    if error == 0:  # where Student's distribution has no width, SciPy has no ends
+        return float(mean), float(mean)
+    low, high = stats.t.interval(0.95, len(values) - 1, mean, error)
     return float(low), float(high)
 
 
@@ -177,7 +185,7 @@ def confusion_counts(labels, predicted_labels):
         ``(10, 10)`` int64: row = actual class, column = predicted class.
 
     Raises:
-        IndexError: a class above 9, or arrays of different lengths.
+        IndexError: a class above 9, or arrays of lengths that do not fit together.
     """
     counts = np.zeros((10, 10), dtype=np.int64)
     np.add.at(counts, (labels, predicted_labels), 1)

@@ -41,12 +41,13 @@ def first_layer(model):
         ValueError: if the first layer with weights is another one.
     """
     layer = next(layer for layer in model.layers if layer.weights)
-    kernel, biases = layer.get_weights()
+    kernel, *others = layer.get_weights()
     if kernel.shape[:-1] != (784,):
         raise ValueError(
             f"expected a first layer with a weight for each of 784 pixels, got {layer.name!r} "
             f"with weights of shape {kernel.shape}; only a dense first layer makes such pictures"
         )
+    (biases,) = others
     return kernel.T.reshape(-1, 28, 28), biases
 
 

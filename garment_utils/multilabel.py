@@ -4,6 +4,8 @@ Labels and predicted labels are ``(n, values)`` arrays of 0 and 1, a column for 
 picture has exactly one value of each type.
 """
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
@@ -311,13 +313,16 @@ def run_scores(labels, predicted, rare):
         ``exact match``; ``F1 of rare`` and ``F1 of common``, means over these values; ``rare
         said``, how often a rare value was predicted for each time that one is there.
     """
-    f1 = value_f1(labels, predicted)
     apart = {
-        "F1 of rare": f1[:, rare].mean(axis=1),
-        "F1 of common": f1[:, ~rare].mean(axis=1),
+        "F1 of rare": _f1_of(rare, labels, predicted),
+        "F1 of common": _f1_of(~rare, labels, predicted),
         "rare said": predicted[..., rare].sum(axis=(1, 2)) / labels[:, rare].sum(),
     }
     return run_metrics(labels, predicted).assign(**apart)
+
+
+def _f1_of(these, labels, predicted):
+    return value_f1(labels, predicted)[..., these].mean(axis=-1)
 
 
 def _counts(labels, predicted):
@@ -356,19 +361,23 @@ def paired_bootstrap(labels, first, second, *, metric, resamples, rng):
     return differences
 
 
-def compare(labels, first, second, *, resamples, rng):
+def compare(labels, first, second, *, resamples, rng, rare=None):
     """Return how far the second prediction is above the first, with intervals over pictures.
 
     Args:
         labels, first, second, resamples, rng: as of ``paired_bootstrap``.
+        rare: ``(values,)`` bool, values to score apart too; none by default.
 
     Returns:
         DataFrame of floats with the rows ``macro F1``, ``mean accuracy`` (of the types, which is
-        micro F1) and ``exact match``: ``change``, second minus first, means over the runs; ``low``
-        and ``high``, the 95 % interval of a paired bootstrap.
+        micro F1) and ``exact match``, before them ``F1 of rare`` if there are such values:
+        ``change``, second minus first, means over the runs; ``low`` and ``high``, the 95 %
+        interval of a paired bootstrap.
     """
-    rows = {}
-    for score, metric in METRICS.items():
+    metrics, rows = METRICS, {}
+    if rare is not None:
+        metrics = {"F1 of rare": partial(_f1_of, rare), **METRICS}
+    for score, metric in metrics.items():
         drawn = paired_bootstrap(labels, first, second, metric=metric, resamples=resamples, rng=rng)
         change = metric(labels, second).mean() - metric(labels, first).mean()
         rows[score] = [change, *percentile_interval(drawn, 0.05)]

@@ -61,10 +61,11 @@ def require_writable(path: Path, *inputs: Path) -> None:
         inputs: files to read, which must not be overwritten.
 
     Raises:
-        ValueError: a folder, one of the inputs, or nothing can be written there.
+        ValueError: a folder or device, one of the inputs, or nothing can be written there.
     """
-    if path.is_dir():
-        raise ValueError(f"expected the name of a CSV file to write, got the folder {path}")
+    if path.exists() and not path.is_file():
+        kind = "folder" if path.is_dir() else "device"
+        raise ValueError(f"expected the name of a CSV file to write, got the {kind} {path}")
     if any(path.exists() and one.exists() and path.samefile(one) for one in inputs):
         raise ValueError(
             f"expected another file to write than those to read, got {path} for both; "
@@ -90,7 +91,7 @@ def write_table(path: Path, columns, rows) -> None:
 def read_table(path: Path, columns) -> list:
     """Return the rows of a CSV file that ``write_table`` has written, all values as text.
 
-    None if there is no such file.
+    An empty list if there is no such file.
 
     Raises:
         ValueError: it is no CSV file, or has other columns.

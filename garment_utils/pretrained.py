@@ -314,10 +314,20 @@ def preparation(name):
     Returns:
         function of ``(n, height, width, 3)`` float32, an array or a Keras tensor; it may change
         an array that it is given.
+
+    Raises:
+        ValueError: another name.
     """
+    _require_known(name)
     if name == LITE:
         return prepare_lite
     return getattr(applications, APPLICATIONS[name]).preprocess_input
+
+
+def _require_known(name):
+    known = [LITE, *APPLICATIONS]
+    if name not in known:
+        raise ValueError(f"expected one of the networks {', '.join(known)}; got {name!r}")
 
 
 def preparation_table():
@@ -329,7 +339,8 @@ def preparation_table():
     rows = {}
     for name in [LITE, *APPLICATIONS]:
         tones = np.array([0, 128, 255], dtype=np.float32).reshape(3, 1, 1, 1)
-        rows[name] = preparation(name)(np.tile(tones, (1, 1, 1, 3))).mean(axis=(1, 2, 3))
+        prepared = preparation(name)(np.tile(tones, (1, 1, 1, 3)))
+        rows[name] = prepared.mean(axis=(1, 2, 3), dtype=float)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["black", "gray", "white"])
 
 
@@ -348,7 +359,9 @@ def load_trunk(name, size, weights="imagenet"):
 
     Raises:
         FileNotFoundError: there are no weights, and they cannot be downloaded.
+        ValueError: another name.
     """
+    _require_known(name)
     if name == LITE:
         network = build_efficientnet_lite0() if weights is None else load_efficientnet_lite0()
         return keras.Model(network.inputs[0], network.layers[-1].input)
@@ -359,7 +372,8 @@ def load_trunk(name, size, weights="imagenet"):
         with contextlib.redirect_stdout(io.StringIO()):  # where Keras tells of its download
             return build(weights=weights, **options)
     except Exception as error:
-        if "URL fetch failure" not in str(error):
+        no_answer = isinstance(error, OSError) or "URL fetch failure" in str(error)
+        if not (no_answer or "corrupted file" in str(error)):
             raise
         raise FileNotFoundError(
             f"{name} is left out: its ImageNet weights are not on this machine and cannot be "

@@ -163,7 +163,7 @@ def run(plan):
         except KeyboardInterrupt:
             snakemake.wait()
             sys.exit("Stopped. The same command goes on from here.")
-        failures = progress.finish()
+        failures = progress.finish(snakemake.returncode)
         return _report(plan, folder, failures, snakemake.returncode, log)
 
 
@@ -233,15 +233,17 @@ class _Progress:
         elif now and time.time() - self.last_line > 30:
             self._line(now)
 
-    def finish(self):
+    def finish(self, status):
         """Tell what is left to tell; return the messages of failed notebooks."""
         self.show()
-        for stem in self.notebooks:
-            if not self._read(stem) and (self.folder / "notebooks" / f"{stem}.ipynb").exists():
+        records = [record for record in map(self._read, self.notebooks) if record]
+        # Snakemake looks at all notebooks before it runs one. If it failed and ran none, it may
+        # have looked at none.
+        for stem in self.notebooks if records or status == 0 else ():
+            if not self._read(stem):
                 self._line(f"{stem} is up to date")
         if self.live:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r")
-        records = filter(None, map(self._read, self.notebooks))
         return [record["error"] for record in records if record["error"]]
 
     def _line(self, text):

@@ -28,8 +28,9 @@ class Trained(NamedTuple):
 def make_repeatable(seed):
     """Set every random number generator to ``seed`` and use deterministic operations only.
 
-    The one function of the package that touches global random state. The same seed gives the
-    same bits on one machine with the same number of threads; elsewhere the last digits differ.
+    The one function of the package that touches global random state of Python, NumPy or Keras.
+    The same seed gives the same bits on one machine with the same number of threads; elsewhere
+    the last digits differ.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -220,7 +221,7 @@ def load_classifier(path):
 
 def _is_classifier(model):
     """Say whether a model makes probabilities of 28×28 pixels."""
-    if not isinstance(model, keras.Model) or model.input_shape != (None, 28, 28):
+    if getattr(model, "input_shape", None) != (None, 28, 28):
         return False
     answers = model(np.zeros((1, 28, 28), np.float32))
     if getattr(answers, "ndim", 0) != 2 or answers.shape[1] < 2:

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,6 +71,14 @@ def test_without_the_borrowed_weights_nothing_is_measured(trainings, monkeypatch
     assert trainings == []
 
 
+def test_without_rows_the_readme_stays_as_it_is(monkeypatch, tmp_path):
+    monkeypatch.setattr(benchmark, "TABLE", tmp_path / "attributes.csv")
+    monkeypatch.setattr(benchmark.speed, "show_in_readme", pytest.fail)
+    monkeypatch.setattr(sys, "argv", ["attributes.py", "--table"])
+    with pytest.raises(SystemExit, match="nothing has been measured yet"):
+        benchmark.main()
+
+
 def test_rows_of_another_recipe_go(monkeypatch, tmp_path):
     monkeypatch.setattr(benchmark, "TABLE", tmp_path / "attributes.csv")
     old = dict.fromkeys(benchmark.COLUMNS, "9") | {"recipe": "{}"}
@@ -127,10 +136,6 @@ def test_the_others_in_the_table(ours):
     for columns in attribute_labels.columns_of_types(ours.types).values():
         most_frequent[:, columns[train[:, columns].sum(axis=0).argmax()]] = 1
     assert lines[-2].endswith(f"| {(most_frequent == test).all(axis=1).mean():.3f} |")
-
-
-def test_without_measurements_the_table_says_so():
-    assert "python benchmarks/attributes.py" in benchmark.table([])
 
 
 def test_the_readme_shows_what_was_measured():

@@ -17,6 +17,7 @@ from garment_utils import (
 )
 from garment_utils.data import Split
 from garment_utils.evaluation import softmax
+from garment_utils.quiet_keras import tf
 
 # Without the validation pictures, and on features that stay as they are
 
@@ -270,6 +271,15 @@ def test_weights_and_focus_of_the_loss_by_hand():
     assert np.allclose(found["weighted"], (logs * weights).sum(axis=1))
     assert np.allclose(found["focused"], (logs * surety).sum(axis=1), rtol=1e-4)
     assert np.allclose(found["both"], (logs * surety * weights).sum(axis=1), rtol=1e-4)
+
+
+def test_a_certain_and_right_answer_pulls_at_nothing():
+    for focus in (0.5, 2.0):
+        sums = tf.Variable([[40.0, 0.0]])
+        with tf.GradientTape() as tape:
+            loss = attribute_networks.CrossentropyPerType(focus=focus)
+            value = loss(np.array([[1, 0]]), tf.nn.softmax(sums))
+        assert np.allclose(tape.gradient(value, sums), 0, atol=1e-3)
 
 
 def test_a_probability_of_zero_has_a_finite_loss():

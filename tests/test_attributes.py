@@ -1,6 +1,7 @@
 """The command that labels garments: every row its own answer, bad input one sentence."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -91,6 +92,7 @@ def test_an_index_of_no_use_gets_one_sentence(monkeypatch, tmp_path, content, me
     ("out", "message"),
     [
         (".", "expected the name of a CSV file to write, got the folder"),
+        (os.devnull, "expected the name of a CSV file to write, got the device"),
         ("index.csv", "expected another file to write than those to read"),
         ("index.csv/out.csv", "expected a file that can be written"),
     ],

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import http.client
 import shutil
 import struct
 import subprocess
@@ -146,6 +147,16 @@ def test_missing_and_offline_says_where_to_put_what(folder, offline):
     for part in (ARCHIVES["test_labels"].name, ARCHIVES["test_labels"].md5, str(folder)):
         assert part in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_download_that_breaks_off_says_where_to_put_what(folder, offline, monkeypatch):
+    def break_off(url, timeout):
+        raise http.client.IncompleteRead(b"half")
+
+    (folder / ARCHIVES["test_labels"].name).unlink()
+    monkeypatch.setattr(data.urllib.request, "urlopen", break_off)
+    with pytest.raises(FileNotFoundError, match=f"put the file with md5 .* into {folder}"):
+        data.load_garments(folder)
 
 
 def test_missing_is_taken_from_the_keras_cache(folder, offline, tmp_path):
@@ -314,6 +325,8 @@ def test_frame_survives_csv(garments, tmp_path):
         (lambda frame: frame.iloc[:, ::-1], "expected the columns"),
         (lambda frame: frame.assign(pixel5=0.5), "whole numbers"),
         (lambda frame: frame.assign(pixel5=256), "whole numbers"),
+        (lambda frame: frame.assign(pixel5=np.nan), "whole numbers"),
+        (lambda frame: frame.assign(pixel5=["7", None]), "whole numbers"),
         (lambda frame: frame.assign(label=10), "labels from 0 to 9"),
     ],
 )

@@ -59,7 +59,7 @@ def test_writing_replaces_an_earlier_copy_and_nothing_else(garments, ours, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(ValueError, match="found other files in it"):
+    with pytest.raises(ValueError, match="found other files there"):
         deepfashion.write_fine(few, garments, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()
 
@@ -93,7 +93,8 @@ def test_an_earlier_copy_outlives_a_failed_renaming(garments, ours, tmp_path, mo
 
 def test_deepfashion_is_found(monkeypatch, tmp_path):
     monkeypatch.delenv("DEEPFASHION_DIR", raising=False)
-    assert deepfashion.deepfashion_folder() is None
+    with pytest.raises(FileNotFoundError, match="found none named; give it .* in DEEPFASHION_DIR"):
+        deepfashion.deepfashion_folder()
     monkeypatch.setenv("DEEPFASHION_DIR", str(tmp_path))
     assert deepfashion.deepfashion_folder() == tmp_path
     assert deepfashion.deepfashion_folder(str(tmp_path / "..")) == tmp_path / ".."

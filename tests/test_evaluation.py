@@ -368,6 +368,9 @@ def test_interval_of_a_mean_by_hand():
     # mean 2, standard error 1/√3, and 4.3027 from a table of Student's t for two degrees of freedom
     low, high = evaluation.mean_interval([1.0, 2.0, 3.0])
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+    assert evaluation.mean_interval([0.5, 0.5]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="at least 2 values, got 1"):
+        evaluation.mean_interval([0.5])
 
 
 def test_softmax_and_cross_entropy_by_hand():

@@ -58,6 +58,8 @@ def test_pictures_and_biases_give_what_the_units_receive(build):
 def test_only_a_dense_first_layer_makes_pictures():
     with pytest.raises(ValueError, match=r"got 'convolution_1' with weights of shape \(3, 3, 1"):
         inspection.first_layer(models.build_two_convolutions())
+    with pytest.raises(ValueError, match="only a dense first layer"):
+        inspection.first_layer(models.build_large())  # whose first layer has no biases
 
 
 def test_correlations_by_hand():

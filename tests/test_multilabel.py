@@ -207,6 +207,19 @@ def test_a_comparison_says_in_which_direction():
     assert (table["change"] < table["high"]).all() and (table["high"] < 0.3).all()
 
 
+def test_rare_values_are_compared_apart():
+    rng = np.random.default_rng(0)
+    labels = one_of_each(rng.integers(0, 6, (200, 2)))
+    worse = labels.copy()
+    worse[labels[:, 1] == 1, :3] = [1, 0, 0]  # the second value of the first type is never said
+    rare = np.arange(labels.shape[1]) == 1
+    options = {"resamples": 200, "rng": rng}
+    table = multilabel.compare(labels, worse[None], labels, rare=rare, **options)
+    assert list(table.index) == ["F1 of rare", *multilabel.METRICS]
+    assert np.isclose(table["change"]["F1 of rare"], 1) and table["low"]["F1 of rare"] == 1
+    assert table["change"]["macro F1"] < 0.5
+
+
 def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says():
     """Share of exact matches: two models that are right with probability 0.6 and 0.7."""
     covered = 0

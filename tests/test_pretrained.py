@@ -342,6 +342,7 @@ def test_each_network_gets_garments_prepared_as_it_has_learned(name, monkeypatch
 
 def test_the_table_of_preparations_covers_every_network():
     table = pretrained.preparation_table()
+    assert (table.dtypes == "float64").all()  # numbers of 32 bits get digits that nobody measured
     assert list(table.index) == [LITE, *APPLICATIONS]
     expected = {name: [np.mean(ends[0]), np.mean(ends[1])] for name, ends in ENDS.items()}
     for name, (black, white) in expected.items():
@@ -399,6 +400,24 @@ def test_without_a_web_a_network_is_left_out_quickly_and_quietly(monkeypatch, ca
     told = capsys.readouterr()
     assert told.out.startswith("VGG16 is left out: ") and told.out.count("\n") == 1
     assert told.err == "" and socket.getdefaulttimeout() == before
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("timed out"), ValueError("Incomplete or corrupted file detected")]
+)
+def test_a_download_that_stalls_or_is_another_file_leaves_a_network_out(monkeypatch, capsys, error):
+    def load(**options):
+        raise error
+
+    monkeypatch.setattr(pretrained.applications, "VGG16", load)
+    assert pretrained.load_those_there_are(["VGG16"], 32) == {}
+    assert capsys.readouterr().out.startswith("VGG16 is left out: ")
+
+
+def test_an_unknown_network_is_refused_with_those_there_are():
+    for load in (pretrained.preparation, lambda name: pretrained.load_trunk(name, 32)):
+        with pytest.raises(ValueError, match="one of the networks .*VGG16.*; got 'ResNet99'"):
+            load("ResNet99")
 
 
 def test_other_errors_are_not_taken_for_a_missing_web():

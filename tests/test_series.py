@@ -301,6 +301,12 @@ def test_snakemake_alone_runs_the_lesson_profile(small):
     assert json.loads((small.folder / "notebooks" / "01_small.ipynb").read_text())["cells"]
 
 
+def test_what_nobody_looked_at_is_not_called_up_to_date(tmp_path, capsys):
+    progress = series._Progress(tmp_path, ["01_small"])
+    assert progress.finish(1) == [] and "up to date" not in capsys.readouterr().out
+    assert progress.finish(0) == [] and "01_small is up to date" in capsys.readouterr().out
+
+
 # The real notebooks
 
 

@@ -217,6 +217,7 @@ OTHER_MODELS = {
     "other pixels": [keras.Input((784,)), keras.layers.Dense(10, activation="softmax")],
     "a picture": [keras.Input((28, 28)), keras.layers.Dense(28, activation="softmax")],
     "scores": [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10)],
+    "of no shape yet": [keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")],
     "one number": [
         keras.Input((28, 28)),
         keras.layers.Flatten(),
