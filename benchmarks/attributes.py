@@ -123,8 +123,7 @@ def table(rows):
 
 def _spread(rows, name):
     values = [float(row[name]) for row in rows]
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
+    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
 
 
 def main():
@@ -140,11 +139,12 @@ def main():
         if not options.table:
             bench()
         rows = read()
+        if not rows:
+            sys.exit("nothing has been measured yet: python benchmarks/attributes.py")
+        made = table(rows)
     except ValueError as error:
         sys.exit(str(error))
-    if not rows:
-        sys.exit("nothing has been measured yet: python benchmarks/attributes.py")
-    speed.show_in_readme("attributes", table(rows))
+    speed.show_in_readme("attributes", made)
 
 
 if __name__ == "__main__":

@@ -555,10 +555,12 @@ def summarize(rows):
         of_arm = [row for row in rows if key(row)[:2] == (arm.group, arm.name)]
         if not of_arm:
             continue
+        # Of a notebook, the memory alone is measured.
+        seconds = [float(row["seconds"]) for row in of_arm if arm.group != "notebooks"]
         accuracies = [float(row["accuracy"]) for row in of_arm if row["accuracy"]]
         summary[arm.group, arm.name] = found = {
             "n": len(of_arm),
-            "seconds": statistics.median(float(row["seconds"] or 0) for row in of_arm),
+            "seconds": statistics.median(seconds) if seconds else None,
             "megabytes": max(
                 (int(row["megabytes"]) for row in of_arm if row["megabytes"]), default=0
             ),

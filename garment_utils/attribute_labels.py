@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from garment_utils.data import Split, class_names
-from garment_utils.paths import DATA, read_rows
+from garment_utils.paths import BRING_BACK, DATA, read_rows
 
 LABEL_FOLDER = DATA / "garment-attributes"
 
@@ -45,7 +45,7 @@ ARCHIVE_SIZES = {"train": 60_000, "t10k": 10_000}
 class Attributes:
     """Pictures with several labels; row i means the same picture everywhere.
 
-    All arrays are read-only, of sparse ones the values.
+    Arrays are read-only; of a sparse one, its stored values are.
 
     Attributes:
         values: names of the attributes, a tuple of str: the columns of ``labels``.
@@ -176,7 +176,7 @@ def load_attributes(garments, folder=LABEL_FOLDER):
             takes garments of the wrong archive, or a class that we do not label; with the line.
     """
     path = Path(folder) / "labels.csv"
-    rows = read_rows(path, ["split", "source", "index", *TYPES])
+    rows = read_rows(path, ["split", "source", "index", *TYPES], remedy=BRING_BACK)
     archive_of = {"train": "train", "val": "train", "test": "t10k"}
     lines = {}
     for number, row in rows:
@@ -225,7 +225,8 @@ def load_annotations(attributes, folder=LABEL_FOLDER):
     """
     path = Path(folder) / "annotations.csv"
     columns = {who: [f"{name}_{who}" for name in TYPES] for who in ("first", "second")}
-    rows = read_rows(path, ["source", "index", *columns["first"], *columns["second"]])
+    names = ["source", "index", *columns["first"], *columns["second"]]
+    rows = read_rows(path, names, remedy=BRING_BACK)
     garments = list(zip(attributes.sources, attributes.indices, strict=True))
     for (number, row), garment in zip(rows, garments, strict=False):
         if (row["source"], _index(path, number, row)) != garment:
@@ -330,7 +331,7 @@ def _index(path, number, row):
     if not re.fullmatch("[0-9]+", row["index"] or "") or int(row["index"]) >= size:
         raise ValueError(
             f"{path}, line {number}: expected a position in the archive {row['source']} with "
-            f"{size:,} pictures, counted from 0; found {row['index']!r}"
+            f"{size:,} pictures, counted from 0; found {row['index'] or 'nothing'!r}"
         )
     return int(row["index"])
 

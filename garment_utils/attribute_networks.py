@@ -130,8 +130,8 @@ def train_heads(
             single classifier, a sigmoid for each value.
         epochs, batch_size: as of ``training.train_or_load``.
         peak: highest learning rate of the one cycle.
-        seeds: ints, one for each run; they set initial weights and which pictures meet in a
-            batch. The order of the batches is that of the first seed for all runs.
+        seeds: ints, one for each run; they set initial weights and the order of the pictures,
+            which Keras then shuffles in all runs alike, by the first seed.
         rows: ``(runs, m)`` positions among the pictures that each run learns from; None for all.
         loss: Keras loss; None for ``CrossentropyPerType()``, or binary cross-entropy if single.
         start: standard deviation of the initial weights. Where a few pictures say nothing, this

@@ -293,10 +293,12 @@ def from_frame(frame):
             f"got {len(frame.columns)} columns that begin {list(frame.columns[:3])}"
         )
     values = frame.to_numpy()
-    is_numeric = np.issubdtype(values.dtype, np.number)  # text and gaps make it an object
-    with np.errstate(invalid="ignore"):
-        table = values.astype(np.uint8) if is_numeric else None
-    if not (is_numeric and np.array_equal(table, values)):
+    try:
+        with np.errstate(invalid="ignore"):
+            table = values.astype(np.uint8)
+    except (TypeError, ValueError, OverflowError):  # gaps, text, large numbers among objects
+        table = None
+    if table is None or not np.array_equal(table, values):
         raise ValueError("expected whole numbers from 0 to 255 in every pixel column; got others")
     labels, pixels = table[:, 0].copy(), table[:, 1:]
     if len(labels) and labels.max() > 9:

@@ -488,8 +488,8 @@ def write_fine(attributes, garments, folder=WRITTEN_FOLDER):
     if attributes.sources is None:
         raise ValueError("expected attributes made by load_attributes, got some with files")
     folder = Path(folder)
-    there = folder.iterdir() if folder.is_dir() else [folder] if folder.exists() else []
-    if {path.name for path in there} - {"Anno_fine", "Img"}:
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there - {"Anno_fine", "Img"} or folder.is_file():
         raise ValueError(
             f"expected {folder} to be missing or an earlier copy, found other files there; "
             "name another folder"

@@ -370,7 +370,7 @@ def compare(labels, first, second, *, resamples, rng, rare=None):
 
     Returns:
         DataFrame of floats with the rows ``macro F1``, ``mean accuracy`` (of the types, which is
-        micro F1) and ``exact match``, before them ``F1 of rare`` if there are such values:
+        micro F1) and ``exact match``, before them ``F1 of rare`` if ``rare`` is given:
         ``change``, second minus first, means over the runs; ``low`` and ``high``, the 95 %
         interval of a paired bootstrap.
     """

@@ -11,6 +11,7 @@ NOTEBOOKS = ROOT / "notebooks"
 DATA = ROOT / "data"
 FIGURES = ROOT / "figures"
 BUILD = ROOT / "build"
+BRING_BACK = "git checkout brings it back"  # files of the project
 
 
 def models_folder() -> Path:
@@ -98,13 +99,10 @@ def read_table(path: Path, columns) -> list:
     """
     if not path.exists():
         return []
-    try:
-        return [row for _, row in read_rows(path, columns)]
-    except ValueError as error:
-        raise ValueError(f"{error}; git checkout brings it back") from None
+    return [row for _, row in read_rows(path, columns, remedy=BRING_BACK)]
 
 
-def read_rows(path: Path, columns, more=False) -> list:
+def read_rows(path: Path, columns, more=False, remedy="name another or correct it") -> list:
     """Read a CSV file that somebody else may have written.
 
     Args:
@@ -112,6 +110,7 @@ def read_rows(path: Path, columns, more=False) -> list:
         columns: the names that its first line must have.
         more: whether there may be others too, in any order; then a line may also leave out the
             values at its end together with their commas.
+        remedy: what to do about a file that cannot be read, the end of each message.
 
     Returns:
         For each row the number of its line and a dict of text by column, None for what is left
@@ -125,7 +124,7 @@ def read_rows(path: Path, columns, more=False) -> list:
     if not path.is_file():
         raise FileNotFoundError(
             f"expected a CSV file with the columns {','.join(columns)} at {path}, found none; "
-            "check the name, or put it there"
+            f"{remedy}"
         )
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -133,18 +132,21 @@ def read_rows(path: Path, columns, more=False) -> list:
             found = list(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: expected a CSV file in UTF-8, found another ({error})") from None
+        raise ValueError(
+            f"{path}: expected a CSV file in UTF-8, found another ({error}); {remedy}"
+        ) from None
     once = all(found.count(column) == 1 for column in columns)
     if not (once if more else found == list(columns)):
         raise ValueError(
             f"{path}, line 1: expected the columns {','.join(columns)}, each once, "
-            f"found {','.join(found) or 'nothing'}"
+            f"found {','.join(found) or 'nothing'}; {remedy}"
         )
     for number, row in rows:
         # DictReader has None for values without a column, and for columns without a value.
         if None in row or (not more and None in row.values()):
+            left_out = sum(value is None for value in row.values())
+            count = len(found) - left_out + len(row.get(None, ()))
             raise ValueError(
-                f"{path}, line {number}: expected {len(found)} values, found others; "
-                "check its commas"
+                f"{path}, line {number}: expected {len(found)} values, found {count}; {remedy}"
             )
     return rows

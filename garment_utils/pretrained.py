@@ -12,6 +12,7 @@ import importlib.util
 import inspect
 import io
 import pickle
+import re
 import socket
 from collections import OrderedDict
 from pathlib import Path
@@ -372,8 +373,8 @@ def load_trunk(name, size, weights="imagenet"):
         with contextlib.redirect_stdout(io.StringIO()):  # where Keras tells of its download
             return build(weights=weights, **options)
     except Exception as error:
-        no_answer = isinstance(error, OSError) or "URL fetch failure" in str(error)
-        if not (no_answer or "corrupted file" in str(error)):
+        cut_off = isinstance(error, (TimeoutError, ConnectionError))
+        if not (cut_off or re.search("URL fetch failure|corrupted file", str(error))):
             raise
         raise FileNotFoundError(
             f"{name} is left out: its ImageNet weights are not on this machine and cannot be "

@@ -237,10 +237,11 @@ class _Progress:
         """Tell what is left to tell; return the messages of failed notebooks."""
         self.show()
         records = [record for record in map(self._read, self.notebooks) if record]
-        # Snakemake looks at all notebooks before it runs one. If it failed and ran none, it may
-        # have looked at none.
-        for stem in self.notebooks if records or status == 0 else ():
-            if not self._read(stem):
+        # Snakemake that failed at once has looked at none; one that was killed has a negative
+        # status and did not come to all.
+        came_to_all = status == 0 or (status > 0 and records)
+        for stem in self.notebooks if came_to_all else ():
+            if not self._read(stem) and (self.folder / "notebooks" / f"{stem}.ipynb").exists():
                 self._line(f"{stem} is up to date")
         if self.live:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r")

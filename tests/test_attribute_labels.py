@@ -101,7 +101,7 @@ def test_labels_belong_to_the_pictures(ours, garments):
         (2, ",53,", ",0,", "line 2: expected as class T-shirt/top or .*; found 'Ankle boot'"),
         (2, "solid", "plain", "line 2: expected as pattern solid or .*; found 'plain'"),
         (2, "solid,long_sleeve", "long_sleeve,solid", "line 2: expected as pattern"),
-        (2, "solid,", "", "line 2: expected 9 values"),
+        (2, "solid,", "", "line 2: expected 9 values, found 8"),
         (1, "pattern,sleeve", "sleeve,pattern", "line 1: expected the columns split,source"),
     ],
 )
@@ -124,9 +124,9 @@ def test_a_training_garment_in_validation_is_refused(garments, folder, spoil):
 
 
 def test_missing_tables_are_named(garments, ours, tmp_path):
-    with pytest.raises(FileNotFoundError, match="at .*/labels.csv, found none"):
+    with pytest.raises(FileNotFoundError, match="at .*/labels.csv, found none; git checkout"):
         attribute_labels.load_attributes(garments, tmp_path)
-    with pytest.raises(FileNotFoundError, match="at .*/annotations.csv, found none"):
+    with pytest.raises(FileNotFoundError, match="at .*/annotations.csv, found none; git checkout"):
         attribute_labels.load_annotations(ours, tmp_path)
 
 

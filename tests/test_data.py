@@ -316,6 +316,8 @@ def test_frame_survives_csv(garments, tmp_path):
     images, labels = data.from_frame(pd.read_csv(tmp_path / "garments.csv"))
     assert np.array_equal(images, garments.test.images[:20])
     assert np.array_equal(labels, garments.test.labels[:20])
+    images, _ = data.from_frame(frame.convert_dtypes())  # pandas' own integers
+    assert np.array_equal(images, garments.test.images[:20])
 
 
 @pytest.mark.parametrize(

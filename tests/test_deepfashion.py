@@ -62,6 +62,10 @@ def test_writing_replaces_an_earlier_copy_and_nothing_else(garments, ours, tmp_p
     with pytest.raises(ValueError, match="found other files there"):
         deepfashion.write_fine(few, garments, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").exists()
+    (tmp_path / "Img").write_text("kept")
+    with pytest.raises(ValueError, match="found other files there"):
+        deepfashion.write_fine(few, garments, tmp_path / "Img")
+    assert (tmp_path / "Img").read_text() == "kept"
 
 
 def test_a_failed_writing_leaves_nothing(garments, ours, tmp_path):

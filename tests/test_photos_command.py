@@ -241,7 +241,7 @@ BAD_LABELS = {
     140_000 * "a": "expected a CSV file in UTF-8",
     'file,label\na.png,Coat\n"b.png,Bag\nc.png,Coat\n': "expected a CSV file in UTF-8",
     "file,label,label\na.png,Coat,Bag\n": "each once, found file,label,label",
-    "file,label\na.png,Coat,Bag\n": "line 2: expected 2 values, found others",
+    "file,label\na.png,Coat,Bag\n": "line 2: expected 2 values, found 3",
 }
 
 

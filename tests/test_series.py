@@ -302,9 +302,22 @@ def test_snakemake_alone_runs_the_lesson_profile(small):
 
 
 def test_what_nobody_looked_at_is_not_called_up_to_date(tmp_path, capsys):
-    progress = series._Progress(tmp_path, ["01_small"])
-    assert progress.finish(1) == [] and "up to date" not in capsys.readouterr().out
-    assert progress.finish(0) == [] and "01_small is up to date" in capsys.readouterr().out
+    for folder, name in (("progress", "02_other.json"), ("notebooks", "01_small.ipynb")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    record = {"state": "done", "seconds": 1, "error": ""}
+    for told, status, said in [
+        (False, 1, False),  # failed at once
+        (False, 0, True),
+        (True, 1, True),  # another notebook failed
+        (True, -9, False),  # killed
+    ]:
+        if told:
+            (tmp_path / "progress" / "02_other.json").write_text(json.dumps(record))
+        else:
+            (tmp_path / "progress" / "02_other.json").unlink(missing_ok=True)
+        series._Progress(tmp_path, ["01_small", "02_other"]).finish(status)
+        assert ("01_small is up to date" in capsys.readouterr().out) == said
 
 
 # The real notebooks
