@@ -5,11 +5,16 @@ import shutil
 import subprocess
 import sys
 
+import hypothesis
 import pytest
 import warm_pytest
 
 from garment_utils import attribute_labels, data
 from garment_utils.paths import DATA, ROOT
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
 FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")

@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -291,7 +291,6 @@ def test_idx_reader_never_fails_otherwise(content):
 # Tables
 
 
-@settings(deadline=None)
 @given(st.integers(0, 4), st.integers(0, 2**32 - 1))
 def test_frame_round_trip(n, seed):
     rng = np.random.default_rng(seed)

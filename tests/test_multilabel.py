@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn import metrics
 
@@ -146,7 +146,6 @@ def test_f1_is_right_where_precision_and_recall_add_up_to_less_than_one():
     assert multilabel.macro_f1(labels, predicted) == multilabel.micro_f1(labels, predicted) == 1 / 4
 
 
-@settings(deadline=None)
 @given(labels_strategy(2, 15), st.integers(0, 2**32 - 1))
 def test_f1_is_that_of_scikit_learn(labels, seed):
     rng = np.random.default_rng(seed)
@@ -163,7 +162,6 @@ def test_f1_is_that_of_scikit_learn(labels, seed):
     assert np.isclose(table.loc["all", "micro F1"], micro[1])
 
 
-@settings(deadline=None)
 @given(labels_strategy(), labels_strategy(30))
 def test_with_one_value_of_each_type_the_micro_averages_are_accuracies(labels, predicted):
     predicted = predicted[: len(labels)]
