@@ -58,8 +58,8 @@ def correlations(pictures, others):
         pictures, others: equally many arrays ``(28, 28)``, in the same order.
 
     Returns:
-        list of floats: 1 if two pictures rise and fall together, 0 if one says nothing of the
-        other, -1 if one is like the negative of the other.
+        list of floats: 1 if two pictures rise and fall together, -1 if one rises where the other
+        falls, 0 if neither prevails.
 
     Raises:
         ValueError: if there are not equally many.
