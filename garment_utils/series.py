@@ -236,16 +236,16 @@ class _Progress:
     def finish(self, status):
         """Tell what is left to tell; return the messages of failed notebooks."""
         self.show()
-        records = [record for record in map(self._read, self.notebooks) if record]
+        records = {stem: record for stem in self.notebooks if (record := self._read(stem))}
         # Snakemake that failed at once has looked at none; one that was killed has a negative
         # status and did not come to all.
         came_to_all = status == 0 or (status > 0 and records)
         for stem in self.notebooks if came_to_all else ():
-            if not self._read(stem) and (self.folder / "notebooks" / f"{stem}.ipynb").exists():
+            if stem not in records and (self.folder / "notebooks" / f"{stem}.ipynb").exists():
                 self._line(f"{stem} is up to date")
         if self.live:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1), end="\r")
-        return [record["error"] for record in records if record["error"]]
+        return [record["error"] for record in records.values() if record["error"]]
 
     def _line(self, text):
         if self.live:

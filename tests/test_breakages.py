@@ -25,6 +25,7 @@ class Breakage:
     noticed: str = ""  # what the check must print
 
 
+PATHS, SERIES = "garment_utils/paths.py", "garment_utils/series.py"
 DATA, PREPROCESSING = "garment_utils/data.py", "garment_utils/preprocessing.py"
 ATTRIBUTES, DEEPFASHION = "garment_utils/attribute_labels.py", "garment_utils/deepfashion.py"
 MULTILABEL = "garment_utils/multilabel.py"
@@ -798,7 +799,7 @@ BREAKAGES = [
     ),
     Breakage(
         "half a network left behind",
-        "garment_utils/paths.py",
+        PATHS,
         "        partial.unlink(missing_ok=True)\n",
         "        pass\n",
         "test_photo_network::test_nothing_half_written_is_left",
@@ -1646,14 +1647,14 @@ BREAKAGES = [
     ),
     Breakage(
         "a device taken for a file to write",
-        "garment_utils/paths.py",
+        PATHS,
         "if path.exists() and not path.is_file():",
         "if path.is_dir():",
         "test_attributes::test_what_cannot_be_written_is_refused_before_anything_is_trained",
     ),
     Breakage(
         "notebooks called up to date that nobody looked at",
-        "garment_utils/series.py",
+        SERIES,
         "for stem in self.notebooks if came_to_all else ():",
         "for stem in self.notebooks:",
         "test_series::test_what_nobody_looked_at_is_not_called_up_to_date",
@@ -1661,7 +1662,7 @@ BREAKAGES = [
     Breakage(
         "rare values compared by the F1 of all",
         MULTILABEL,
-        "partial(_f1_of, rare)",
+        "partial(macro_f1, columns=rare)",
         "macro_f1",
         "test_multilabel::test_rare_values_are_compared_apart",
     ),
@@ -1676,7 +1677,7 @@ BREAKAGES = [
     Breakage(
         "macro average over images",
         MULTILABEL,
-        "return value_f1(labels, predicted).mean(axis=-1)",
+        "return value_f1(labels, predicted)[..., columns].mean(axis=-1)",
         "right = (predicted * labels).sum(axis=-1)\n"
         "    return _f1(right, labels.sum(axis=-1), predicted.sum(axis=-1)).mean(axis=-1)",
         "test_multilabel::test_f1_is_that_of_scikit_learn",
@@ -1911,8 +1912,8 @@ BREAKAGES = [
     Breakage(
         "rare and common values exchanged",
         MULTILABEL,
-        '"F1 of common": _f1_of(~rare, labels, predicted)',
-        '"F1 of common": _f1_of(rare, labels, predicted)',
+        '"F1 of common": macro_f1(labels, predicted, ~rare)',
+        '"F1 of common": macro_f1(labels, predicted, rare)',
         "test_multilabel::test_scores_of_runs_by_hand",
     ),
     Breakage(
@@ -2243,7 +2244,7 @@ BREAKAGES = [
     ),
     Breakage(
         "of two labels in two columns, the second lost",
-        "garment_utils/paths.py",
+        PATHS,
         "if None in row or (",
         "if (",
         "test_photos_command::test_labels_that_cannot_be_used_are_refused_in_one_sentence",
@@ -2257,7 +2258,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a copy taken for a notebook of the series",
-        "garment_utils/series.py",
+        SERIES,
         "re.fullmatch(",
         "re.match(",
         "test_series::test_copies_are_no_notebooks_of_the_series",
