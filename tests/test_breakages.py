@@ -401,7 +401,7 @@ BREAKAGES = [
     Breakage(
         "a result typed into prose",
         NOTEBOOK_2,
-        "How far is luck?",
+        "How much is luck?",
         "It is 10 % luck.",
         "test_notebook_contract::test_notebook_keeps",
         "typed_results-02",
