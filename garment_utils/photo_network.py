@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import cv2
@@ -121,7 +122,7 @@ def load_or_train(recipe=RECIPE, say=print):
         check,
         say,
         "Training the network for photographs, once; it is kept for the next time. "
-        "This takes five to twelve minutes on two cores.",
+        "This takes five to ten minutes on two cores.",
     )
     return PhotoNetwork(model, preprocessing.PixelScale(*notes["scale"]), notes["threshold"])
 
@@ -141,25 +142,32 @@ def train(recipe, garments, say=print):
     training.make_repeatable(seed=0)
     scale = preprocessing.fit_scale("standardized", garments.train)
     epochs, batch_size = recipe["epochs"], recipe["batch_size"]
+    numbers = range(1, recipe["networks"] + 1)
+
+    def distort(number):
+        """Distort the garments anew, for each network and each of its epochs."""
+        return distortions.distort(garments.train, seed=number, copies=epochs)
+
     networks = []
-    for number in range(1, recipe["networks"] + 1):
-        say(f"network {number} of {recipe['networks']}")
-        network = models.build_compact(distortions.SOMETHING_ELSE + 1)
-        network.name = f"compact_{number}"  # layers of one model need names of their own
-        schedule = learning_rate.one_cycle(
-            recipe["peak"], images=2 * len(garments.train), epochs=epochs, batch_size=batch_size
-        )
-        training.compile_classifier(
-            network, schedule, steps_per_execution=training.STEPS_PER_EXECUTION
-        )
-        # Distorted pictures of its own for each network and epoch, beside the others.
-        part = distortions.distort(garments.train, seed=number, copies=epochs)
-        copies = zip(np.split(part.images, epochs), np.split(part.labels, epochs), strict=True)
-        for images, labels in copies:
-            images = np.concatenate([images, garments.train.images])
-            labels = np.concatenate([labels, garments.train.labels])
-            network.fit(scale.apply(images), labels, batch_size=batch_size, verbose=0)
-        networks.append(network)
+    # Training leaves part of two cores idle: while one network trains, pictures for the next
+    # ones are distorted beside it.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        for number, part in zip(numbers, pool.map(distort, numbers), strict=True):
+            say(f"network {number} of {len(numbers)}")
+            network = models.build_compact(distortions.SOMETHING_ELSE + 1)
+            network.name = f"compact_{number}"  # layers of one model need names of their own
+            schedule = learning_rate.one_cycle(
+                recipe["peak"], images=2 * len(garments.train), epochs=epochs, batch_size=batch_size
+            )
+            training.compile_classifier(
+                network, schedule, steps_per_execution=training.STEPS_PER_EXECUTION
+            )
+            copies = zip(np.split(part.images, epochs), np.split(part.labels, epochs), strict=True)
+            for images, labels in copies:
+                images = np.concatenate([images, garments.train.images])
+                labels = np.concatenate([labels, garments.train.labels])
+                network.fit(scale.apply(images), labels, batch_size=batch_size, verbose=0)
+            networks.append(network)
     pixels = keras.Input((shapes.SIDE, shapes.SIDE), name="pixels")
     mean = keras.layers.Average(name="mean")([network(pixels) for network in networks])
     model = keras.Model(pixels, mean, name="photos")
