@@ -251,8 +251,8 @@ def test_the_loss_is_that_of_scikit_learn_added_over_the_types():
     loss = attribute_networks.CrossentropyPerType()
     of_each = loss.call(labels, probabilities).numpy()
     assert np.allclose(of_each, -np.log(probabilities[labels == 1]).reshape(-1, 6).sum(axis=1))
-    pairs = zip(by_type(labels), by_type(probabilities), strict=True)
-    expected = sum(log_loss(y, p.astype(float) / p.sum(axis=1, keepdims=True)) for y, p in pairs)
+    pairs = zip(by_type(labels), by_type(probabilities.astype(float)), strict=True)
+    expected = sum(log_loss(y, p / p.sum(axis=1, keepdims=True)) for y, p in pairs)
     assert float(loss(labels, probabilities)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -291,6 +291,7 @@ def test_a_saved_network_keeps_its_loss(tmp_path):
     loss = attribute_networks.CrossentropyPerType(weights=np.arange(1, 24) / 8, focus=1.5)
     network = models.build_separate(SIZES)
     training.compile_classifier(network, loss=loss)
+    network.optimizer.build(network.trainable_variables)  # saved with it, as after a training
     network.save(tmp_path / "network.keras")
     again = keras.models.load_model(tmp_path / "network.keras", safe_mode=True)
     assert again.loss.get_config() == loss.get_config()

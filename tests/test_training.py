@@ -226,6 +226,7 @@ OTHER_MODELS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 @pytest.mark.parametrize("kind", OTHER_MODELS)
 def test_another_kind_of_model_is_no_classifier(kind, tmp_path):
     keras.Sequential(OTHER_MODELS[kind]).save(tmp_path / "model.keras")
