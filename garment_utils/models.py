@@ -18,16 +18,13 @@ def build_four_four_ten():
     Two hidden layers of four ReLU units, 3,210 parameters; softmax output ``(n, 10)`` float32.
     On raw pixels it is model_1, on pixels / 255 model_2.
     """
-    return keras.Sequential(
-        [
-            keras.Input((28, 28), name="pixels"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(4, activation="relu", name="hidden_1"),
-            layers.Dense(4, activation="relu", name="hidden_2"),
-            layers.Dense(10, activation="softmax", name="probabilities"),
-        ],
-        name="four_four_ten",
-    )
+    network = [keras.Input((28, 28), name="pixels"), layers.Flatten(name="flatten")]
+    network += [
+        layers.Dense(4, activation="relu", name="hidden_1"),
+        layers.Dense(4, activation="relu", name="hidden_2"),
+        layers.Dense(10, activation="softmax", name="probabilities"),
+    ]
+    return keras.Sequential(network, name="four_four_ten")
 
 
 def build_one_fifty_ten():
