@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import cv2
@@ -150,9 +151,9 @@ def train(recipe, garments, say=print):
 
     networks = []
     # Training leaves part of two cores idle: while one network trains, pictures for the next
-    # ones are distorted beside it.
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        for number, part in zip(numbers, pool.map(distort, numbers), strict=True):
+    # ones are distorted beside it. Closed, so that after an interrupt none is begun any more.
+    with ThreadPoolExecutor(max_workers=1) as pool, closing(pool.map(distort, numbers)) as parts:
+        for number, part in zip(numbers, parts, strict=True):
             say(f"network {number} of {len(numbers)}")
             network = models.build_compact(distortions.SOMETHING_ELSE + 1)
             network.name = f"compact_{number}"  # layers of one model need names of their own

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib.util
 import json
+import time
 import types
 from pathlib import Path
 
@@ -97,6 +98,24 @@ def test_several_networks_answer_with_their_mean(kept):
     assert np.abs(each[0] - each[1]).max() > 0.01  # they are not one and the same
     found = network.probabilities(distorted_validation().images[:20])
     np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1e-5)
+
+
+def test_an_interrupted_training_distorts_no_further(monkeypatch):
+    begun = []
+
+    def distort(part, seed, copies):
+        begun.append(seed)
+        if seed > 1:
+            time.sleep(1)  # while the first network trains
+        return part
+
+    def say(sentence):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distortions, "distort", distort)
+    with pytest.raises(KeyboardInterrupt):
+        photo_network.train({**TINY, "networks": 4, "epochs": 1}, few_garments(), say)
+    assert begun in ([1], [1, 2])
 
 
 def test_photographs_of_garments_get_their_names(kept):
