@@ -4,6 +4,7 @@ import hashlib
 import inspect
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -143,13 +144,9 @@ def train(recipe, garments, say=print):
     training.make_repeatable(seed=0)
     scale = preprocessing.fit_scale("standardized", garments.train)
     epochs, batch_size = recipe["epochs"], recipe["batch_size"]
-    numbers = range(1, recipe["networks"] + 1)
-
-    def distort(number):
-        """Distort the garments anew, for each network and each of its epochs."""
-        return distortions.distort(garments.train, seed=number, copies=epochs)
-
-    networks = []
+    numbers, networks = range(1, recipe["networks"] + 1), []
+    # Anew for each network, whose number is the seed, and for each of its epochs.
+    distort = partial(distortions.distort, garments.train, copies=epochs)
     # Training leaves part of two cores idle: while one network trains, pictures for the next
     # ones are distorted beside it. Closed, so that after an interrupt none is begun any more.
     with ThreadPoolExecutor(max_workers=1) as pool, closing(pool.map(distort, numbers)) as parts:
