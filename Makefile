@@ -5,8 +5,8 @@
 #   make run NOTEBOOKS="02" PARAMS="epochs=3"    some notebooks, other parameters, own folder
 #   make test                                    everything that proves the project
 #   make lab                                     JupyterLab
-#   make outputs                                 store what `make run` showed in the notebooks
-#   make results                                 the README's numbers, from PROFILE=full (1 h)
+#   make outputs [NOTEBOOKS="02"]                store what `make run` showed in the notebooks
+#   make results [NOTEBOOKS="02"]                the README's numbers, from PROFILE=full (1 h)
 #   make bench                                   how fast it is, beside what others wrote (1 h)
 #   make tolerances                              measure what other processors change
 #   make lock                                    renew requirements.txt
@@ -46,10 +46,10 @@ lab: $(INSTALLED)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 outputs: $(INSTALLED)
-	@$(BIN)/python -m garment_utils.series outputs
+	@$(BIN)/python -m garment_utils.series outputs --notebooks '$(NOTEBOOKS)'
 
 results: $(INSTALLED)
-	@$(BIN)/python -m garment_utils.series results
+	@$(BIN)/python -m garment_utils.series results --notebooks '$(NOTEBOOKS)'
 
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/speed.py

@@ -3,8 +3,8 @@
 From the command line::
 
     python -m garment_utils.series run [--profile P] [--notebooks "01 02"] [--parameters "a=1"]
-    python -m garment_utils.series outputs
-    python -m garment_utils.series results
+    python -m garment_utils.series outputs [--notebooks "01 02"]
+    python -m garment_utils.series results [--notebooks "01 02"]
 
 ``run`` hands a plan to Snakemake, shows how far it is, and ends with the index page and the
 headline numbers. ``outputs`` stores what the lesson profile printed and drew in the repository,
@@ -262,23 +262,25 @@ def _minutes(seconds):
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def store_outputs():
-    """Store the executed notebooks of the lesson profile and the figures the README shows.
+def store_outputs(plan):
+    """Store the executed notebooks of a finished run and those of their figures the README shows.
 
     The only writer of stored outputs and of the pictures in ``figures/``. Also renews the tables
     of the README; says so if the results they are made from are older than the notebooks.
     """
+    folder = Path(plan["folder"])
+    numbers = {stem[:2] for stem in plan["notebooks"]}
     shown = re.findall(r"\(figures/(\w+\.png)\)", results.README.read_text("utf-8"))
-    drawn = {name: BUILD / "lesson" / "figures" / name for name in shown}
-    for name, path in drawn.items():
-        if not path.is_file():
+    drawn = {name: folder / "figures" / name for name in shown if name[:2] in numbers}
+    for name in shown:
+        if not drawn.get(name, FIGURES / name).is_file():
             raise ValueError(
                 f"Nothing was stored: README.md shows figures/{name}, which no notebook draws; "
                 "correct the name there, or in the notebook"
             )
     results.readme(stems())  # raises before anything is written
-    for stem in stems():
-        notebook = nbformat.read(BUILD / "lesson" / "notebooks" / f"{stem}.ipynb", as_version=4)
+    for stem in plan["notebooks"]:
+        notebook = nbformat.read(folder / "notebooks" / f"{stem}.ipynb", as_version=4)
         text = nbformat.writes(normalize(notebook)) + "\n"
         write_whole(NOTEBOOKS / f"{stem}.ipynb", text.encode())
     for old in FIGURES.glob("*.png"):
@@ -293,8 +295,26 @@ def store_outputs():
 
 def store_results(plan):
     """Store the numbers of a finished run in figures/results.csv, and the tables made from it."""
-    results.write(results.collect(plan))
+    rows = other_results(plan) + results.collect(plan)
+    results.write(sorted(rows, key=lambda row: row["notebook"]))  # stable: not within a notebook
     write_whole(results.README, results.readme(stems()).encode())
+
+
+def other_results(plan):
+    """Return the rows of figures/results.csv of notebooks that are not in a plan.
+
+    Raises:
+        ValueError: they come from other versions, and one table cannot hold both.
+    """
+    others = set(stems()).difference(plan["notebooks"])
+    rows = [row for row in results.read() if row["notebook"] in others]
+    older = sorted({row["versions"] for row in rows} - {results.versions()})
+    if older:
+        raise ValueError(
+            f"the results of other notebooks come from {'; '.join(older)}, and here is "
+            f"{results.versions()}; make the results of all notebooks"
+        )
+    return rows
 
 
 def normalize(notebook):
@@ -321,17 +341,19 @@ def main():
     parser = argparse.ArgumentParser(description="The garment classification series in batch.")
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="execute notebooks and write reports")
+    outputs = commands.add_parser("outputs", help="store the lesson outputs in the repository")
+    outputs.set_defaults(profile="lesson", parameters="")
+    numbers = commands.add_parser("results", help="store the numbers of the full profile (1 h)")
+    numbers.set_defaults(profile="full", parameters="")
     runner.add_argument("--profile", default="lesson", help="fast, lesson or full")
-    runner.add_argument("--notebooks", default="", help="for example '01 02'; all by default")
     runner.add_argument("--parameters", default="", help="for example 'epochs=3 seed=7'")
-    commands.add_parser("outputs", help="store the lesson outputs in the repository")
-    commands.add_parser("results", help="store the numbers of the full profile (about an hour)")
+    for command in (runner, outputs, numbers):
+        command.add_argument("--notebooks", default="", help="for example '01 02'; all by default")
     options = parser.parse_args()
     try:
-        if options.command == "run":
-            plan = make_plan(options.profile, options.notebooks, options.parameters)
-        else:
-            plan = make_plan({"outputs": "lesson", "results": "full"}[options.command])
+        plan = make_plan(options.profile, options.notebooks, options.parameters)
+        if options.command == "results":
+            other_results(plan)  # to say so before an hour, not after it
     except ValueError as error:
         sys.exit(f"Nothing was run: {error}")
     try:
@@ -339,7 +361,7 @@ def main():
         if options.command != "run" and status:
             sys.exit("\nNothing was stored, because not all notebooks succeeded.")
         if options.command == "outputs":
-            store_outputs()
+            store_outputs(plan)
         if options.command == "results":
             store_results(plan)
     except (ValueError, OSError) as error:

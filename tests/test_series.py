@@ -235,6 +235,34 @@ def test_outputs_are_stored_whole_or_not_at_all(measured):
     assert before == {path: path.read_bytes() for path in measured.lessons.glob("*.ipynb")}
 
 
+def test_outputs_of_one_notebook_leave_the_others_as_they_are(measured):
+    text = measured.readme.read_text("utf-8") + "![A picture.](figures/02_kept.png)\n"
+    measured.readme.write_text(text, "utf-8")
+    (measured.folder / "figures" / "02_kept.png").write_bytes(b"kept")
+    other = (measured.lessons / "02_small.ipynb").read_bytes()
+    status, text = measured.python("garment_utils.series", "outputs", "--notebooks", "01")
+    assert status == 0 and "02_small" not in text.split("Not yet")[0]
+    assert "It is 5." in (measured.lessons / "01_small.ipynb").read_text("utf-8")
+    assert (measured.lessons / "02_small.ipynb").read_bytes() == other
+    assert (measured.folder / "figures" / "02_kept.png").read_bytes() == b"kept"
+
+
+def test_results_of_one_notebook_leave_the_others_as_they_are(measured):
+    assert measured.python("garment_utils.series", "results")[0] == 0
+    before = measured.csv.read_text("utf-8").splitlines()
+    write_lesson(measured, 1, MEASURED.replace("It is", "It became"))
+    write_lesson(measured, 2, "1 / 0")
+    status, text = measured.python("garment_utils.series", "results", "--notebooks", "01")
+    assert status == 0, text
+    after = measured.csv.read_text("utf-8").splitlines()
+    assert after[4:] == before[4:] and "It became 9." in after[3] and len(after) == 6
+    older = "\n".join([*after[:5], after[5].replace("Keras ", "Keras 1.")])
+    measured.csv.write_text(older, "utf-8")
+    status, text = measured.python("garment_utils.series", "results", "--notebooks", "01")
+    assert status == 1 and "Nothing was run: the results of other notebooks come from" in text
+    assert measured.csv.read_text("utf-8") == older
+
+
 def test_a_page_that_cannot_be_listed_does_not_hide_the_numbers(measured):
     write_lesson(measured, 1, MEASURED + "\nevaluation.answer('And again.')")
     status, text = measured.python("garment_utils.series", "run")
