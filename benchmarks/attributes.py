@@ -36,7 +36,7 @@ def measure(seed):
     from garment_utils import attribute_predictor, pretrained  # TensorFlow takes seconds to import
 
     if not pretrained.is_installed():
-        sys.exit(pretrained.INSTALL)
+        sys.exit(pretrained.how_to_install())
     garments = data.load_garments()
     labelled = attribute_predictor.all_to_learn_from(garments)
     clock = speed.Clock()

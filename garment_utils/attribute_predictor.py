@@ -158,7 +158,7 @@ def train(recipe, garments, attributes, say=print, seed=0):
             network.name = f"network_{number}"  # layers of a model need names of their own
             networks.append(network)
     else:
-        say(pretrained.INSTALL)
+        say(pretrained.how_to_install())
         everything = attribute_labels.load_attributes(garments)
         classes = attribute_networks.without(garments.train, everything.part("validation").indices)
         scale = preprocessing.fit_scale("standardized", classes)

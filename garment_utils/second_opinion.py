@@ -33,7 +33,7 @@ DOUBT = 0.01
 def load_network():
     """Return EfficientNet-Lite0, or None, after a sentence, if its weights are not installed."""
     try:
-        return pretrained.load_efficientnet_lite0()
+        return pretrained.load_efficientnet_lite()
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return None

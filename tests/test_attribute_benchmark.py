@@ -65,7 +65,7 @@ def test_what_the_command_trains_is_scored_on_test_garments(trainings, garments,
 
 
 def test_without_the_borrowed_weights_nothing_is_measured(trainings, monkeypatch):
-    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(pretrained, "is_installed", lambda: False)
     with pytest.raises(SystemExit, match="EfficientNetLite0 is left out"):
         benchmark.measure(0)
     assert trainings == []

