@@ -2116,6 +2116,20 @@ BREAKAGES = [
         "test_pretrained::test_it_knows_a_clock",
     ),
     Breakage(
+        "a block of the larger network that does not shrink its maps",
+        PRETRAINED,
+        "(5, 2, 6, 208, 5)",
+        "(5, 1, 6, 208, 5)",
+        "test_pretrained::test_it_knows_a_clock",
+    ),
+    Breakage(
+        "results of some notebooks replace those of all",
+        SERIES,
+        "rows = other_results(plan) + results.collect(plan)",
+        "rows = results.collect(plan)",
+        "test_series::test_results_of_one_notebook_leave_the_others_as_they_are",
+    ),
+    Breakage(
         "a pickle may call whatever it asks for",
         PRETRAINED,
         '        raise pickle.UnpicklingError(f"it asks for {module}.{name}")',
