@@ -7,6 +7,7 @@ From the command line, which is what the Snakefile does::
 
 import argparse
 import ast
+import functools
 import json
 import math
 import os
@@ -118,18 +119,25 @@ def execute(notebook, output, parameters, *, progress=None, partial=None):
     output.parent.mkdir(parents=True, exist_ok=True)
     status = _Status(notebook, progress)
     with replacing(output) as unfinished:
+        run_all = functools.partial(
+            papermill.execute_notebook,
+            str(notebook),
+            str(unfinished),
+            parameters,
+            kernel_name="python3",
+            cwd=str(notebook.parent),
+            progress_bar=False,
+            engine_name="telling",
+            coalesce_streams=True,  # one stored output for one stream of text
+            status=status,
+        )
         try:
-            papermill.execute_notebook(
-                str(notebook),
-                str(unfinished),
-                parameters,
-                kernel_name="python3",
-                cwd=str(notebook.parent),
-                progress_bar=False,
-                engine_name="telling",
-                coalesce_streams=True,  # one stored output for one stream of text
-                status=status,
-            )
+            try:
+                run_all()
+            except RuntimeError:
+                if status.cell != "none":
+                    raise
+                run_all()  # two kernels that start at once may have picked the same port
         except Exception as error:  # a failed cell, a dead kernel: what matters is said and kept
             message = f"{notebook.stem} failed in cell {status.cell}: {_describe(error)}"
             if partial and unfinished.exists():

@@ -5,6 +5,7 @@ import os
 
 import nbformat
 import pytest
+from jupyter_client.asynchronous import AsyncKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from garment_utils import run
@@ -149,6 +150,26 @@ def test_a_dead_kernel_is_a_failure(notebook, tmp_path):
     with pytest.raises(RuntimeError, match="failed in cell cell-1: DeadKernelError"):
         run.execute(notebook, tmp_path / "out.ipynb", {})
     assert [path.name for path in tmp_path.iterdir()] == ["lessons"]  # nothing half-written
+
+
+def test_a_kernel_that_does_not_start_is_started_once_more(notebook, tmp_path, monkeypatch):
+    write_notebook(notebook, "print('done')")
+    starts, wait = [], AsyncKernelClient.wait_for_ready
+
+    async def answer(client, timeout=None):
+        starts.append(client)
+        if len(starts) in silent:
+            raise RuntimeError("Kernel didn't respond in 60 seconds")
+        await wait(client, timeout)
+
+    monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", answer)
+    silent = {1}
+    run.execute(notebook, tmp_path / "out.ipynb", {})
+    assert printed(tmp_path / "out.ipynb") == ["done\n"] and len(starts) == 2
+    silent = {3, 4}
+    with pytest.raises(RuntimeError, match="failed in cell none: RuntimeError: Kernel didn't"):
+        run.execute(notebook, tmp_path / "other.ipynb", {})
+    assert len(starts) == 4 and not (tmp_path / "other.ipynb").exists()
 
 
 def test_the_command_line_exits_with_1_and_one_sentence(repository, notebook, tmp_path):
