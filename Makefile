@@ -18,21 +18,25 @@ SHELL := /bin/bash
 PROFILE ?= lesson
 NOTEBOOKS ?=
 PARAMS ?=
+export PROFILE NOTEBOOKS PARAMS
 
-# The newest Python that TensorFlow has wheels for, with what a virtual environment needs.
+# A Python that TensorFlow has wheels for, with what a virtual environment needs; first the one
+# that everything has been tried with.
 SUITABLE := import ensurepip, sys, venv; \
     sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 13) and sys.maxsize > 2**32))
-FIND_PYTHON = for python in python3.13 python3.12 python3.11 python3 python; do \
+FIND_PYTHON = for python in python3.11 python3.12 python3.13 python3 python; do \
     $$python -c "$(SUITABLE)" 2>/dev/null && echo $$python && break; done
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# A virtual environment knows its folder, so one that was moved or copied along is made again.
+$(shell [ "$$(cat $(INSTALLED) 2>/dev/null)" = "$(CURDIR)" ] || rm -f $(INSTALLED))
 
 .PHONY: run test lab outputs results bench tolerances lock clean
 
 run: $(INSTALLED)
-	@$(BIN)/python -m garment_utils.series run --profile '$(PROFILE)' \
-	    --notebooks '$(NOTEBOOKS)' --parameters '$(PARAMS)'
+	@$(BIN)/python -m garment_utils.series run --profile "$$PROFILE" \
+	    --notebooks "$$NOTEBOOKS" --parameters "$$PARAMS"
 
 test: $(INSTALLED)
 	@npm ci --prefix tests --silent --no-audit --no-fund \
@@ -46,10 +50,10 @@ lab: $(INSTALLED)
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 outputs: $(INSTALLED)
-	@$(BIN)/python -m garment_utils.series outputs --notebooks '$(NOTEBOOKS)'
+	@$(BIN)/python -m garment_utils.series outputs --notebooks "$$NOTEBOOKS"
 
 results: $(INSTALLED)
-	@$(BIN)/python -m garment_utils.series results --notebooks '$(NOTEBOOKS)'
+	@$(BIN)/python -m garment_utils.series results --notebooks "$$NOTEBOOKS"
 
 bench: $(INSTALLED)
 	@$(BIN)/python benchmarks/speed.py
@@ -83,4 +87,4 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@rm -f $@
 	@echo "Installing requirements.txt, once; this downloads about 500 MB"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@touch $@
+	@echo "$(CURDIR)" > $@

@@ -43,6 +43,7 @@ rule execute:
         package=[str(ROOT / "garment_utils" / f"{name}.py") for name in learning],
         data=archives + labels,
         measured=measured,
+        lock=str(ROOT / "requirements.txt"),  # other versions may print other numbers
     output:
         "notebooks/{stem}.ipynb",
     params:

@@ -315,7 +315,8 @@ def plot_type_accuracies(table, agreement):
         style = {"fmt": "o", "ms": 5, "color": f"C{place}", "label": f"{name} ({count})"}
         ax.errorbar(its.mean(), shifted, xerr=its.std() if len(its) > 1 else None, **style)
     ax.set(yticks=rows, yticklabels=agreement.index, ylim=(len(rows) - 0.5, -0.5))
-    ax.set(xlabel="share of garments", xlim=(0.4, 1.02))
+    words = "share of garments with the right value (annotators: with equal values)"
+    ax.set(xlabel=words, xlim=(0.4, 1.02))
     ax.tick_params(axis="y", length=0)
     ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=3, fontsize=9)
     return ax

@@ -49,6 +49,7 @@ def main(arguments=None):
     command.add_argument("index", type=Path, metavar="INDEX.csv", help="columns: source,index")
     command.add_argument("out", type=Path, metavar="OUT.csv")
     options = parser.parse_args(arguments)
+    sys.stdout.reconfigure(errors="replace")  # not every terminal knows every letter of a name
     try:
         predict(options.index, options.out)
     except (ValueError, OSError) as error:

@@ -127,7 +127,13 @@ class Split:
             )
 
     def first(self, n):
-        """Return the first n garments as a Split of their own."""
+        """Return the first n garments, or all if there are fewer, as a Split of their own.
+
+        Raises:
+            ValueError: n is below 1; a negative number would mean all but the last ones.
+        """
+        if n < 1:
+            raise ValueError(f"expected a number of garments from 1 on, got {n:,}")
         return Split(self.name, self.images[:n], self.labels[:n], self.indices[:n])
 
 

@@ -189,6 +189,7 @@ def predict(sources, folder=BUILD / "photos"):
 
     from garment_utils import photo_network, plots, second_opinion
 
+    require_writable(Path(folder) / "steps.png")
     network, names, failed = None, data.class_names(), 0
     for number, source in enumerate(sources, start=1):
         try:
@@ -245,7 +246,7 @@ def score(folder, labels, out):
     rows = read_labels(labels)
     if not Path(folder).is_dir():
         raise ValueError(f"expected a folder of photographs, found none at {folder}")
-    require_writable(Path(out), Path(labels))
+    require_writable(Path(out), Path(labels), *(Path(folder) / row["file"] for row in rows))
     network, names = photo_network.load_or_train(), data.class_names()
     other, readable, pictures, squares = second_opinion.load_network(), [], [], []
     for row in rows:

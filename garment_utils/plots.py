@@ -183,13 +183,12 @@ def plot_scales(pixels, *, title=""):
     return figure
 
 
-def plot_histories(histories, *, metric="accuracy", by="scale"):
+def plot_histories(histories, *, by="scale"):
     """Draw learning curves side by side: one panel for each value of a column; return the Figure.
 
     Args:
         histories: DataFrame, one row an epoch of a run, with the columns ``epoch``, ``seed``,
-            ``by``, and the metric for training and (``val_…``) validation.
-        metric: ``"accuracy"`` or ``"loss"``.
+            ``by``, ``accuracy`` of training and ``val_accuracy`` of validation.
         by: column whose values become panels, in the order they come.
     """
     groups = list(histories.groupby(by, sort=False))
@@ -198,14 +197,14 @@ def plot_histories(histories, *, metric="accuracy", by="scale"):
     )
     for ax, (name, group) in zip(np.atleast_1d(axes), groups, strict=True):
         for column, color, label in (
-            (metric, "C0", "training"),
-            (f"val_{metric}", "C1", "validation"),
+            ("accuracy", "C0", "training"),
+            ("val_accuracy", "C1", "validation"),
         ):
             curves = group.pivot(index="epoch", columns="seed", values=column)
             ax.plot(curves, color=color, alpha=0.4, lw=1)
             ax.plot(curves.mean(axis=1), color=color, lw=3, label=f"{label}, mean")
         ax.set(title=name, xlabel="epoch", xticks=sorted(group["epoch"].unique()))
-    np.atleast_1d(axes)[0].set_ylabel(metric)
+    np.atleast_1d(axes)[0].set_ylabel("accuracy")
     np.atleast_1d(axes)[-1].legend(frameon=False, loc="lower right", title="thin: single runs")
     return figure
 
@@ -250,9 +249,13 @@ def plot_first_step(steps):
         Figure.
     """
     figure, axes = plt.subplots(
-        1, len(steps.columns), figsize=(3.6 * len(steps.columns), 2.8), layout="constrained"
+        1,
+        len(steps.columns),
+        figsize=(3.6 * len(steps.columns), 2.8),
+        squeeze=False,
+        layout="constrained",
     )
-    for ax, column in zip(axes, steps.columns, strict=True):
+    for ax, column in zip(axes[0], steps.columns, strict=True):
         ax.plot(steps.index, steps[column], "o", ms=9)
         for name, value in steps[column].items():
             ax.annotate(
@@ -712,27 +715,28 @@ def plot_class_weights(means, weights, names):
     return figure
 
 
-def plot_biases(biases, silent):
+def plot_biases(layers, silent):
     """Draw biases as bars, one panel for each moment of the training; return the Figure.
 
     Args:
-        biases: dict, name of the moment → ``(units,)`` float.
+        layers: dict, name of the moment → weights and biases, such as ``inspection.first_layer``
+            returns; the biases are ``(units,)`` float.
         silent: ``(units,)`` bool; these units get a point at the end of their bar.
 
     Raises:
         ValueError: the biases are not those of these units.
     """
-    for values in biases.values():
+    for _, values in layers.values():
         if len(values) != len(silent):
             raise ValueError(
                 f"expected a bias for each of {len(silent)} hidden units, got {len(values)}; "
                 "are they of another layer?"
             )
-    size = (9, 1.2 * len(biases))
+    size = (9, 1.2 * len(layers))
     figure, axes = plt.subplots(
-        len(biases), 1, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+        len(layers), 1, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
-    for ax, (name, values) in zip(axes[:, 0], biases.items(), strict=True):
+    for ax, (name, (_, values)) in zip(axes[:, 0], layers.items(), strict=True):
         ax.bar(range(len(values)), values, width=0.9, lw=0, label="bias of a unit")
         points = {"color": "C1", "ms": 3, "label": "unit that ends up silent"}
         ax.plot(np.flatnonzero(silent), values[silent], "o", **points)
@@ -1039,9 +1043,14 @@ def plot_map_sizes(maps):
     """
     widths = [values.shape[1] for values in maps.values()]
     figure, axes = plt.subplots(
-        1, len(maps), figsize=(0.09 * sum(widths), 3.2), width_ratios=widths, layout="constrained"
+        1,
+        len(maps),
+        figsize=(0.09 * sum(widths), 3.2),
+        width_ratios=widths,
+        squeeze=False,
+        layout="constrained",
     )
-    for ax, (name, values) in zip(axes, maps.items(), strict=True):
+    for ax, (name, values) in zip(axes[0], maps.items(), strict=True):
         _draw_maps([ax], [values])
         ax.set_title(f"{name}\n{values.shape[0]} × {values.shape[1]}", fontsize=10)
     return figure

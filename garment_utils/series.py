@@ -129,8 +129,10 @@ def run(plan):
     Returns:
         Exit status: 0, or 1 if a notebook failed.
     """
-    import fcntl  # not on Windows, where only the notebooks themselves run
-
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        sys.exit("expected Linux, macOS or WSL, got Windows; run the notebooks in JupyterLab there")
     folder = Path(plan["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -279,10 +281,17 @@ def store_outputs(plan):
                 "correct the name there, or in the notebook"
             )
     results.readme(stems())  # raises before anything is written
-    for stem in plan["notebooks"]:
-        notebook = nbformat.read(folder / "notebooks" / f"{stem}.ipynb", as_version=4)
+    kept = [NOTEBOOKS / f"{stem}.ipynb" for stem in plan["notebooks"]]
+    executed = [nbformat.read(folder / "notebooks" / path.name, as_version=4) for path in kept]
+    for path, notebook in zip(kept, executed, strict=True):
+        if _sources(notebook) != _sources(nbformat.read(path, as_version=4)):
+            raise ValueError(
+                f"Nothing was stored: {path.stem} was edited while it was executed; save it once "
+                "more and repeat the command"
+            )
+    for path, notebook in zip(kept, executed, strict=True):
         text = nbformat.writes(normalize(notebook)) + "\n"
-        write_whole(NOTEBOOKS / f"{stem}.ipynb", text.encode())
+        write_whole(path, text.encode())
     for old in FIGURES.glob("*.png"):
         if old.name not in shown:
             old.unlink()
@@ -315,6 +324,12 @@ def other_results(plan):
             f"{results.versions()}; make the results of all notebooks"
         )
     return rows
+
+
+def _sources(notebook):
+    """Return what each cell says, without the parameters that papermill adds."""
+    added = "injected-parameters"
+    return [c.source for c in notebook.cells if added not in c.metadata.get("tags", [])]
 
 
 def normalize(notebook):

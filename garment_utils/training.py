@@ -1,6 +1,7 @@
 """Repeatable training, tidy histories, and a store of trained models."""
 
 import hashlib
+import inspect
 import json
 import os
 import zipfile
@@ -117,6 +118,9 @@ def train_or_load(
         "seed": seed,
         "versions": (keras.__version__, tf.__version__),
     }
+    for part in (model.loss, *model.layers):  # their configurations do not tell what they compute
+        if type(part).__module__.startswith("garment_utils."):
+            recipe[type(part).__name__] = inspect.getsource(type(part))
     key = hashlib.sha256(_as_text(recipe).encode()).hexdigest()
     path = models_folder() / f"{model.name}-{key[:16]}.keras"
 

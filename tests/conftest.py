@@ -17,7 +17,7 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 COPIED = ("garment_utils", "notebooks", "tests", "figures", "benchmarks")
-FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile")
+FILES = ("conftest.py", "pyproject.toml", "Snakefile", "README.md", "Makefile", "requirements.txt")
 IGNORED = shutil.ignore_patterns("__pycache__", "node_modules", ".ipynb_checkpoints")
 
 

@@ -935,8 +935,8 @@ BREAKAGES = [
     Breakage(
         "small maps drawn as large as the others",
         PLOTS,
-        "width_ratios=widths, layout",
-        "layout",
+        "width_ratios=widths,",
+        "",
         "test_plots::test_maps_of_all_sizes_are_drawn_to_one_scale",
     ),
     Breakage(
@@ -2245,8 +2245,15 @@ BREAKAGES = [
     Breakage(
         "labels overwritten by their own result",
         PHOTOS,
-        "require_writable(Path(out), Path(labels))",
-        "require_writable(Path(out))",
+        "require_writable(Path(out), Path(labels), *",
+        "require_writable(Path(out), *",
+        "test_photos_command::test_what_cannot_be_scored_is_refused_in_one_sentence",
+    ),
+    Breakage(
+        "a photograph overwritten by the result",
+        PHOTOS,
+        ', *(Path(folder) / row["file"] for row in rows))',
+        ")",
         "test_photos_command::test_what_cannot_be_scored_is_refused_in_one_sentence",
     ),
     Breakage(
@@ -2276,6 +2283,55 @@ BREAKAGES = [
         "re.fullmatch(",
         "re.match(",
         "test_series::test_copies_are_no_notebooks_of_the_series",
+    ),
+    Breakage(
+        "a kernel that does not start ends the notebook",
+        RUN,
+        'if status.cell != "none":',
+        "if True:",
+        "test_run::test_a_kernel_that_does_not_start_is_started_once_more",
+    ),
+    Breakage(
+        "an edited notebook replaced by the one that was executed",
+        SERIES,
+        "if _sources(notebook) != _sources(nbformat.read(path, as_version=4)):",
+        "if False:",
+        "test_series::test_outputs_of_a_notebook_that_was_edited_meanwhile_do_not_replace_it",
+    ),
+    Breakage(
+        "networks found that other code of ours has trained",
+        TRAINING,
+        "recipe[type(part).__name__] = inspect.getsource(type(part))",
+        "pass",
+        "test_training::test_the_code_of_our_own_losses_and_layers_is_in_the_key",
+    ),
+    Breakage(
+        "another lock makes nothing run again",
+        "Snakefile",
+        'lock=str(ROOT / "requirements.txt"),',
+        "",
+        "test_series::test_other_versions_make_a_run_anew",
+    ),
+    Breakage(
+        "an environment that was moved is used",
+        "Makefile",
+        "|| rm -f $(INSTALLED)",
+        "|| true",
+        "test_series::test_an_environment_is_made_again_where_it_was_moved_to",
+    ),
+    Breakage(
+        "quotes lost on the way through make",
+        "Makefile",
+        '--parameters "$$PARAMS"',
+        "--parameters '$(PARAMS)'",
+        "test_series::test_make_hands_on_what_was_asked_for_as_it_was_written",
+    ),
+    Breakage(
+        "fewer training images by a negative number",
+        DATA,
+        "if n < 1:",
+        "if n == 0:",
+        "test_data::test_the_first_garments_are_as_many_as_asked_for",
     ),
 ]
 

@@ -98,6 +98,16 @@ def test_split_is_the_same_every_time(garments):
     assert np.array_equal(again[1], data.stratified_split(np.arange(100) % 10, 3, 5)[1])
 
 
+def test_the_first_garments_are_as_many_as_asked_for(garments):
+    part = garments.validation.first(7)
+    assert len(part) == 7 and part.name == "validation"
+    assert np.array_equal(part.indices, garments.validation.indices[:7])
+    assert len(garments.validation.first(5_000)) == len(garments.validation.first(5_001)) == 5_000
+    for n in (-5, 0):
+        with pytest.raises(ValueError, match=f"garments from 1 on, got {n}"):
+            garments.validation.first(n)
+
+
 def test_arrays_are_read_only(garments):
     with pytest.raises(ValueError, match="read-only"):
         garments.train.images[0, 0, 0] = 1

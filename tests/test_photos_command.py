@@ -265,6 +265,7 @@ def test_labels_that_cannot_be_used_are_refused_in_one_sentence(folder, monkeypa
         (("photos", "good.csv", "--out", "photos"), "to write, got the folder photos"),
         (("photos", "good.csv", "--out", "good.csv/result.csv"), "can be written, got good.csv"),
         (("photos", "good.csv", "--out", "good.csv"), "than those to read, got good.csv for both"),
+        (("photos", "good.csv", "--out", "photos/coat.png"), "to read, got photos/coat.png for"),
     ],
     ids=" ".join,
 )
@@ -322,6 +323,13 @@ def test_files_of_the_same_name_keep_a_drawing_each(network, folder):
     one, two = sorted((folder / "build" / "photos").iterdir())
     assert (one.name, two.name) == ("1_me.png", "2_me.png")
     assert one.read_bytes() != two.read_bytes()
+
+
+def test_drawings_that_cannot_be_written_are_noticed_before_the_training(folder, monkeypatch):
+    monkeypatch.setattr(photo_network, "load_or_train", None)
+    (folder / "build").write_text("no folder")
+    sentence = run("predict", "photos/coat.png")
+    assert "can be written, got" in sentence and "\n" not in sentence
 
 
 def test_one_that_failed_makes_the_status_1_and_stops_no_other(network, folder, capsys):

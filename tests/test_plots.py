@@ -127,6 +127,13 @@ def test_first_step_lets_equal_values_look_equal():
         assert high / low >= 99
 
 
+def test_a_single_panel_is_drawn_as_several_are():
+    (ax,) = plots.plot_first_step(pd.DataFrame({"a": [1.0]}, index=["raw"])).axes
+    assert ax.get_title() == "a"
+    (ax,) = plots.plot_map_sizes({"garment": IMAGES[0]}).axes
+    assert np.array_equal(picture_of(ax), IMAGES[0])
+
+
 def test_show_figure_keeps_name_and_alt_text_and_closes(monkeypatch):
     shown = []
     monkeypatch.setattr(
@@ -462,7 +469,8 @@ def test_class_weights_stand_below_the_mean_garment_of_their_class():
 
 def test_biases_are_bars_and_silent_units_points():
     biases = {"start": np.zeros(4), "epoch 6": np.array([0.1, -0.2, 0.3, 0.05])}
-    figure = plots.plot_biases(biases, np.array([False, True, False, True]))
+    layers = {name: (RNG.random((4, 28, 28)), values) for name, values in biases.items()}
+    figure = plots.plot_biases(layers, np.array([False, True, False, True]))
     for ax, (name, values) in zip(figure.axes, biases.items(), strict=True):
         assert ax.get_ylabel() == name
         assert [bar.get_height() for bar in ax.containers[0]] == list(values)
@@ -472,7 +480,7 @@ def test_biases_are_bars_and_silent_units_points():
 
 def test_biases_of_another_layer_are_refused():
     with pytest.raises(ValueError, match="a bias for each of 150 hidden units, got 10"):
-        plots.plot_biases({"start": np.zeros(10)}, np.zeros(150, bool))
+        plots.plot_biases({"start": (None, np.zeros(10))}, np.zeros(150, bool))
 
 
 def test_pixel_maps_keep_their_own_color_bar():

@@ -247,6 +247,21 @@ def test_outputs_of_one_notebook_leave_the_others_as_they_are(measured):
     assert (measured.folder / "figures" / "02_kept.png").read_bytes() == b"kept"
 
 
+def test_outputs_of_a_notebook_that_was_edited_meanwhile_do_not_replace_it(measured):
+    assert measured.python("garment_utils.series", "run")[0] == 0
+    path = measured.lessons / "02_small.ipynb"
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    edited = path.read_text("utf-8").replace("print('two')", "print('more')")
+    assert edited != path.read_text("utf-8")
+    path.write_text(edited, "utf-8")
+    os.utime(path, ns=times)  # as if it had been saved while it was executed
+    first = (measured.lessons / "01_small.ipynb").read_bytes()
+    status, text = measured.python("garment_utils.series", "outputs")
+    assert status == 1 and "Nothing was stored: 02_small was edited while" in text
+    assert path.read_text("utf-8") == edited
+    assert (measured.lessons / "01_small.ipynb").read_bytes() == first
+
+
 def test_results_of_one_notebook_leave_the_others_as_they_are(measured):
     assert measured.python("garment_utils.series", "results")[0] == 0
     before = measured.csv.read_text("utf-8").splitlines()
@@ -282,7 +297,43 @@ def test_other_versions_make_a_run_anew(small):
     small.replace("garment_utils/results.py", '"Python {python}, ', '"Python {python}.x, ')
     status, text = small.python("garment_utils.series", "run")
     assert status == 0 and "up to date" not in text
+    small.replace("requirements.txt", "-e .", "-e .  # and another pandas")
+    status, text = small.python("garment_utils.series", "run")
+    assert status == 0 and "up to date" not in text
     assert "up to date" in small.python("garment_utils.series", "run")[1]
+
+
+@pytest.fixture
+def installed(tmp_path):
+    """A Makefile and, instead of an environment, a Python that prints its arguments."""
+    for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "python").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (binaries / "python").chmod(0o755)
+    (tmp_path / ".venv" / "installed").write_text(f"{tmp_path.resolve()}\n")
+    return tmp_path
+
+
+def make(folder, *arguments):
+    """Run make, which takes no settings from the make that may run the tests."""
+    kept = {k: v for k, v in os.environ.items() if k not in ("PROFILE", "NOTEBOOKS", "PARAMS")}
+    kept = {k: v for k, v in kept.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-C", str(folder), *arguments]
+    return subprocess.run(command, env=kept, text=True, capture_output=True, check=True).stdout
+
+
+def test_make_hands_on_what_was_asked_for_as_it_was_written(installed):
+    printed_ = make(installed, "run", "NOTEBOOKS=01 02", "PARAMS=photo='my photo.jpg' epochs=3")
+    assert "\n--notebooks\n01 02\n--parameters\nphoto='my photo.jpg' epochs=3\n" in printed_
+
+
+def test_an_environment_is_made_again_where_it_was_moved_to(installed):
+    assert "Installing" not in make(installed, "--dry-run", "run")
+    moved = installed.with_name("moved")
+    installed.rename(moved)
+    assert "Installing" in make(moved, "--dry-run", "run")
 
 
 def kill_tree(process):

@@ -1,8 +1,10 @@
 """Training is repeatable, and the store returns exactly what was trained or nothing."""
 
+import inspect
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from garment_utils import training
 from garment_utils.attribute_networks import CrossentropyPerType
 from garment_utils.data import Split, load_garments
 from garment_utils.learning_rate import one_cycle
-from garment_utils.models import MODELS, build_four_four_ten, build_one_fifty_ten
+from garment_utils.models import MODELS, MirrorInTraining, build_four_four_ten, build_one_fifty_ten
 from garment_utils.preprocessing import fit_scale
 from garment_utils.quiet_keras import keras
 
@@ -318,6 +320,29 @@ def test_the_loss_is_in_the_key(parts):
     again = [train(parts, parts=several, loss=loss) for loss in losses]
     assert all(run.loaded for run in again)
     assert again[1].model.loss.weights == weights[1]
+
+
+def test_the_code_of_our_own_losses_and_layers_is_in_the_key(parts, monkeypatch):
+    parts = tuple(map(several_labels, parts))
+
+    def build():
+        pixels = keras.Input((28, 28), name="pixels")
+        x = keras.layers.Reshape((28, 28, 1), name="channel")(pixels)
+        x = MirrorInTraining("horizontal", name="mirror")(x)
+        x = keras.layers.Flatten(name="flat")(x)
+        scores = keras.layers.Dense(10, activation="softmax", name="scores")(x)
+        return keras.Model(pixels, scores, name="mirrored")
+
+    run = partial(train, parts, parts=parts, build=build, loss=CrossentropyPerType())
+    assert not run().loaded and run().loaded
+    written = inspect.getsource
+    for changed in (CrossentropyPerType, MirrorInTraining):
+        with monkeypatch.context() as patch:
+            text = f"{written(changed)}# changed"
+            patch.setattr(
+                inspect, "getsource", lambda one, c=changed, t=text: t if one is c else written(one)
+            )
+            assert not run().loaded
 
 
 def test_the_seed_is_in_the_key_of_a_network_that_starts_from_given_weights(parts):
