@@ -51,6 +51,8 @@ rule execute:
         versions=results.versions(),  # not used below: other versions make it run again
     # TensorFlow uses several threads by itself; two at once per notebook is a fair guess.
     threads: 2
+    resources:
+        mem_mb=3000,  # a little more than the one that uses most; see benchmarks/speed.csv
     shell:
         "{sys.executable:q} -m garment_utils.run {input.notebook:q} {output:q} "
         "--parameters {params.parameters:q} --progress progress/{wildcards.stem}.json "

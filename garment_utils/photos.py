@@ -131,7 +131,9 @@ def negative_tones(gray, mask):
     """Turn gray values into tones like Fashion-MNIST's: dark cloth is bright, background black.
 
     The tones are stretched, so that an underexposed photograph looks like a good one: the
-    darkest and brightest fiftieth of the garment come to 15 % and 95 % of the scale.
+    darkest and brightest fiftieth of the garment come to 15 % and 95 % of the scale. A plain cloth
+    has few tones of its own, and stretching them all the way would show noise: fewer than 25 gray
+    values are stretched like 25, and centered.
 
     Args:
         gray: ``(h, w)`` uint8, 255 = white.
@@ -142,8 +144,8 @@ def negative_tones(gray, mask):
     """
     negative = 255.0 - gray
     low, high = np.percentile(negative[mask], (2, 98))
-    # A plain cloth has few tones of its own: stretching them all the way would show noise.
-    stretched = 38 + 204 * (negative - low) / max(high - low, 25)
+    missing = max(0, 25 - (high - low))
+    stretched = 38 + 204 * (negative - low + missing / 2) / (high - low + missing)
     return np.where(mask, np.clip(stretched, 10, 255), 0).round().astype(np.uint8)
 
 

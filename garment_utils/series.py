@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import yaml
 
 from garment_utils import reports, results
@@ -152,6 +153,7 @@ def run(plan):
             snakemake = subprocess.Popen(
                 [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
                 + ["--configfile", str(folder / "plan.json"), "--cores", "all"]
+                + ["--resources", f"mem_mb={psutil.virtual_memory().available // 10**6}"]
                 + ["--keep-going", "--rerun-incomplete", "--nolock"],
                 stdout=log_file,
                 stderr=subprocess.STDOUT,

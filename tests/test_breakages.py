@@ -649,6 +649,27 @@ BREAKAGES = [
         "test_photos::test_blank_pictures_are_refused",
     ),
     Breakage(
+        "as many notebooks at once as there are processors",
+        "Snakefile",
+        "        mem_mb=3000,",
+        "        mem_mb=0,",
+        "test_series::test_no_more_notebooks_at_once_than_memory_has_room_for",
+    ),
+    Breakage(
+        "free memory kept from Snakemake",
+        SERIES,
+        'f"mem_mb={psutil.virtual_memory().available // 10**6}"',
+        '"mem_mb=0"',
+        "test_series::test_a_run_tells_snakemake_how_much_memory_is_free",
+    ),
+    Breakage(
+        "plain cloth of photographs nearly black",
+        PHOTOS,
+        "(negative - low + missing / 2)",
+        "(negative - low)",
+        "test_photos::test_plain_cloth_stays_plain",
+    ),
+    Breakage(
         "garments of photographs stretched to a square",
         SHAPES,
         "size = max(1, round(width * scale)), max(1, round(height * scale))",

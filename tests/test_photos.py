@@ -212,6 +212,9 @@ def test_plain_cloth_stays_plain():
     gray = (100 + np.random.default_rng(0).integers(0, 4, (20, 20))).astype(np.uint8)
     tones = negative_tones(gray, np.ones((20, 20), bool))
     assert np.ptp(tones) <= 30
+    assert 130 < tones.mean() < 150  # neither black, which is background, nor white
+    alike = negative_tones(np.full((20, 20), 100, np.uint8), np.ones((20, 20), bool))
+    assert (alike == 140).all()
 
 
 def test_an_underexposed_photograph_gives_nearly_the_same_picture():

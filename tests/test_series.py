@@ -1,6 +1,7 @@
 """The series in batch: refused before it runs or run to the end, however often it is stopped."""
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import time
 
 import nbformat
+import psutil
 import pytest
 from test_run import printed, write_notebook
 
@@ -378,6 +380,29 @@ def test_snakemake_alone_runs_the_lesson_profile(small):
     assert status == 0, text
     assert results(small) == ALL
     assert json.loads((small.folder / "notebooks" / "01_small.ipynb").read_text())["cells"]
+
+
+def test_no_more_notebooks_at_once_than_memory_has_room_for(small):
+    """Of memory that is too little even for one, one is tried."""
+    for number in (1, 2, 3):
+        write_lesson(small, number, "import time; time.sleep(1)")
+    for megabytes in (5000, 1000):
+        room = "--cores", "6", "--forceall", "--resources", f"mem_mb={megabytes}"
+        status, text = small.python("snakemake", *room)
+        assert status == 0, text
+        progress = small.folder / "build" / "lesson" / "progress"
+        records = [json.loads(path.read_text()) for path in progress.glob("*.json")]
+        times = sorted((told["started"], told["started"] + told["seconds"]) for told in records)
+        assert len(times) == 3
+        assert all(end <= start for (_, end), (start, _) in itertools.pairwise(times))
+
+
+def test_a_run_tells_snakemake_how_much_memory_is_free(small):
+    status, text = small.python("garment_utils.series", "run", "--notebooks", "1")
+    assert status == 0, text
+    log = (small.folder / "build" / "lesson" / "snakemake.log").read_text()
+    (free,) = re.findall(r"Provided resources:.*?mem_mb\D+(\d+)", log)
+    assert 0 < int(free) <= psutil.virtual_memory().total / 1e6
 
 
 def test_what_nobody_looked_at_is_not_called_up_to_date(tmp_path, capsys):
