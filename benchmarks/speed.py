@@ -31,6 +31,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 from garment_utils import results, series
 from garment_utils.paths import DATA, NOTEBOOKS, ROOT, read_table, write_table, write_whole
 
@@ -503,12 +505,11 @@ def machine():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         found = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         names = found or names  # processors of ARM have no such line
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "date": date.today().isoformat(),
         "processor": names[0],
         "cores": os.cpu_count(),
-        "gigabytes": round(memory / 1e9),
+        "gigabytes": round(psutil.virtual_memory().total / 1e9),
         "versions": results.versions(),
     }
 
